@@ -1,0 +1,16 @@
+# Every library that troupe links, each from a Debian package (docs/dependencies.md says why).
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(spdlog REQUIRED)
+pkg_check_modules(LUAJIT REQUIRED IMPORTED_TARGET luajit)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(CLI11 REQUIRED IMPORTED_TARGET CLI11)
+
+# Debian's libcaf-dev ships no CMake package.
+find_library(CAF_CORE_LIBRARY caf_core REQUIRED)
+find_path(CAF_INCLUDE_DIR caf/all.hpp REQUIRED)
+add_library(troupe_caf INTERFACE)
+target_include_directories(troupe_caf SYSTEM INTERFACE ${CAF_INCLUDE_DIR})
+target_link_libraries(troupe_caf INTERFACE ${CAF_CORE_LIBRARY} Threads::Threads)

@@ -1,0 +1,19 @@
+# One folder, one library target `troupe::NAME`: what it links is what it may include.
+#
+#   troupe_library(net SOURCES a.cpp … LINKS troupe::… OpenSSL::SSL …)
+add_library(troupe_options INTERFACE)
+target_compile_options(troupe_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers
+  $<$<CONFIG:Release>:-O2 -g1>)
+if(TROUPE_SANITIZE)
+  target_compile_options(troupe_options INTERFACE -fsanitize=${TROUPE_SANITIZE}
+    -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1)
+  target_link_options(troupe_options INTERFACE -fsanitize=${TROUPE_SANITIZE})
+endif()
+
+function(troupe_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(troupe_${name} STATIC ${arg_SOURCES})
+  add_library(troupe::${name} ALIAS troupe_${name})
+  target_include_directories(troupe_${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+  target_link_libraries(troupe_${name} PUBLIC ${arg_LINKS} PRIVATE troupe_options)
+endfunction()

@@ -1,0 +1,15 @@
+# cmake -DINPUT=… -DOUTPUT=… -P embed.cmake: the file as C++ raw string literals, cut below the
+# length that every compiler takes.
+file(READ "${INPUT}" text)
+string(LENGTH "${text}" left)
+set(at 0)
+set(literals "")
+while(at LESS left)
+  string(SUBSTRING "${text}" ${at} 12000 part)
+  string(APPEND literals "R\"troupe_(${part})troupe_\"\n")
+  math(EXPR at "${at} + 12000")
+endwhile()
+if(literals STREQUAL "")
+  set(literals "\"\"\n")
+endif()
+file(WRITE "${OUTPUT}" "${literals}")
