@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where an app's configuration is: `PATH` of `troupe run PATH` into the prefix and the conf file
+// that nginx would be given.
+//
+// Source   docs/getting-started.md.
+// Thread   any.
+// Errors   a diagnostic that names what was looked for.
+// Called   by runtime/node, runtime/commands.
+#pragma once
+
+#include "troupe/diagnostic.hpp"
+
+#include <tl/expected.hpp>
+
+#include <string>
+
+namespace troupe {
+
+struct app_folder {
+  std::string prefix;  ///< Absolute, with a slash at its end, as nginx wants it.
+  std::string conf;    ///< Absolute.
+};
+
+/// A folder has `nginx.conf` or `conf/nginx.conf`; a conf file's folder is its prefix, or, if that
+/// is called conf, the folder above.
+[[nodiscard]] tl::expected<app_folder, diagnostic> find_app(const std::string& path);
+
+}  // namespace troupe

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A node: one running troupe. It owns the shards, the sockets, the releases and the logs of one
+// app. Nothing of it is global, so two nodes may live in one process; what belongs to a process
+// (signals, the pid file, going to the background, user, limits) is therefore left to the
+// program around it: runtime/process does it for the `troupe` binary.
+//
+//   troupe::node_options options;
+//   options.app = "examples/echo";
+//   troupe::node node(std::move(options));
+//   if (auto started = node.start(); !started) { … started.error() … }
+//   …
+//   node.stop(troupe::stop_mode::graceful);
+//   return node.wait();
+//
+// Source   docs/embedding.md; the signals that the functions answer are those of
+//          https://nginx.org/en/docs/control.html.
+// Thread   any but a shard's own; calls exclude each other, stop() may come during start(),
+//          reload() and wait().
+// Errors   `diagnostics`; on a failure nothing has changed: a node that did not start owns no
+//          socket and no thread, a node that did not reload serves what it served.
+// Called   by runtime/commands, runtime/nginx_invocation and embedding programs.
+#pragma once
+
+#include "troupe/diagnostic.hpp"
+#include "troupe/options.hpp"
+
+#include <tl/expected.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace troupe {
+
+enum class stop_mode {
+  fast,      ///< Exchanges under way are cut off; exit_worker handlers run.
+  graceful,  ///< Stops to accept, lets exchanges end, closes idle connections, then as `fast`.
+};
+
+/// A socket that accepts.
+struct listener_info {
+  std::string address;   ///< As bound: "0.0.0.0:8080", "[::1]:8080", "unix:/run/app.sock".
+  std::string protocol;  ///< "http", "https".
+};
+
+/// What the main context says about the process; the program applies it, or does not.
+struct process_settings {
+  bool daemon = true;
+  bool master_process = true;
+  std::string pid_file;           ///< Absolute; empty: none is written.
+  std::string working_directory;  ///< Empty: as it is.
+  std::string user;               ///< Of `user`; empty: as it is.
+  std::string group;
+  std::optional<std::uint64_t> open_files;  ///< worker_rlimit_nofile.
+  std::optional<std::uint64_t> core_bytes;  ///< worker_rlimit_core.
+  /// `env NAME` and `env NAME=VALUE`: no value means that it is inherited.
+  std::vector<std::pair<std::string, std::optional<std::string>>> environment;
+};
+
+/// A file that the configuration was read from.
+struct conf_file {
+  std::string path;
+  std::string text;
+};
+
+class node {
+ public:
+  explicit node(node_options options);
+  ~node();  ///< Stops fast and waits, if it runs.
+  node(const node&) = delete;
+  node& operator=(const node&) = delete;
+
+  /// Reads and checks the configuration. Starts no thread and opens no socket, so that a program
+  /// may still fork. start() does it if nobody has.
+  /// @return the warnings.
+  [[nodiscard]] tl::expected<diagnostics, diagnostics> load();
+
+  /// load(), and all else that start() would refuse: every Lua chunk compiles, files and
+  /// certificates are there. Binds nothing and runs no Lua.
+  /// @return the warnings.
+  [[nodiscard]] tl::expected<diagnostics, diagnostics> check();
+
+  /// Loads the release, binds, starts the shards and runs init and init_worker; when it returns,
+  /// every listener accepts.
+  [[nodiscard]] tl::expected<void, diagnostics> start();
+
+  /// Asks the node to stop and returns at once. A second, fast one hurries a graceful one.
+  void stop(stop_mode mode);
+
+  /// Waits until the node has stopped and everything of it is gone.
+  /// @return 0, or 1 if it had to give up.
+  int wait();
+
+  /// Reads the configuration anew and swaps it in; returns when the new one serves.
+  [[nodiscard]] tl::expected<void, diagnostics> reload();
+
+  /// Opens every log file again by its name, after somebody moved it.
+  void reopen_logs();
+
+  /// What is bound; after start().
+  [[nodiscard]] std::vector<listener_info> listeners() const;
+
+  /// After load(): what the configuration says about the process, and the files it was read from.
+  [[nodiscard]] const process_settings& process() const;
+  [[nodiscard]] const std::vector<conf_file>& files() const;
+
+  /// The node's error log; before load() that of the options.
+  [[nodiscard]] const net::log_context& log() const;
+
+ private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace troupe
