@@ -47,11 +47,13 @@ struct listener_info {
   std::string protocol;  ///< "http", "https".
 };
 
-/// What the main context says about the process; the program applies it, or does not.
+/// What the main context says about the process; runtime/process applies it, or an embedding program
+/// does what it thinks right.
 struct process_settings {
   bool daemon = true;
   bool master_process = true;
   std::string pid_file;           ///< Absolute; empty: none is written.
+  std::string error_log;          ///< The main context's first one: absolute, or "stderr".
   std::string working_directory;  ///< Empty: as it is.
   std::string user;               ///< Of `user`; empty: as it is.
   std::string group;

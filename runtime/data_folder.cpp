@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/data_folder.hpp"
+
+#include "runtime/log_file.hpp"
+#include "runtime/pid_file.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace troupe {
+namespace {
+
+namespace fs = std::filesystem;
+
+// "process 7 (troupe run app)"
+std::string holder(const std::string& pid_path) {
+  auto number = pid_file::read(pid_path);
+  if (!number) return "another process";
+  std::string result = "process " + std::to_string(*number);
+  std::ifstream file("/proc/" + std::to_string(*number) + "/cmdline", std::ios::binary);
+  std::string words{std::istreambuf_iterator<char>(file), {}};
+  while (!words.empty() && words.back() == '\0') words.pop_back();
+  if (words.empty()) return result;
+  std::ranges::replace(words, '\0', ' ');
+  result += " (";
+  net::append_escaped(result, words);
+  return result += ')';
+}
+
+const char* non_empty(const char* value) {
+  return value != nullptr && *value != '\0' ? value : nullptr;
+}
+
+}  // namespace
+
+data_folder::data_folder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+
+data_folder::data_folder(data_folder&& other) noexcept
+    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+
+data_folder::~data_folder() {
+  if (lock_ < 0) return;
+  // The file stays: to remove it would race with the next one, who may have opened it already.
+  [[maybe_unused]] const int ignored = ftruncate(lock_, 0);
+  close(lock_);
+}
+
+tl::expected<data_folder, diagnostic> data_folder::take(std::string path) {
+  std::error_code error;
+  const bool existed = fs::exists(path, error);
+  fs::create_directories(path, error);
+  if (error) {
+    return tl::unexpected(
+        diagnostic{.reason = "cannot make the data folder " + path + ": " + error.message(),
+                   .hint = "--data DIR names another folder"});
+  }
+  if (!existed) chmod(path.c_str(), 0700);  // create_directories() obeys the umask only
+  const std::string pid_path = fs::path(path) / "troupe.pid";
+  const int lock = open(pid_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0) {
+    return tl::unexpected(diagnostic{.reason = system_error_text("open", pid_path, errno),
+                                     .hint = "--data DIR names another folder"});
+  }
+  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    const int number = errno;
+    close(lock);
+    if (number != EWOULDBLOCK) {
+      return tl::unexpected(diagnostic{.reason = system_error_text("flock", pid_path, number)});
+    }
+    return tl::unexpected(
+        diagnostic{.reason = "the data folder " + path + " is in use by " + holder(pid_path),
+                   .hint = "give this node another --name or --data"});
+  }
+  const std::string text = std::to_string(getpid()) + "\n";
+  if (ftruncate(lock, 0) != 0 ||
+      pwrite(lock, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    const int number = errno;
+    close(lock);
+    return tl::unexpected(diagnostic{.reason = system_error_text("write", pid_path, number)});
+  }
+  return data_folder(std::move(path), lock);
+}
+
+std::string data_folder::default_path(const std::string& name) {
+  if (const char* path = non_empty(std::getenv("TROUPE_DATA"))) return path;
+  if (geteuid() == 0) return "/var/lib/troupe/" + name;
+  if (const char* state = non_empty(std::getenv("XDG_STATE_HOME"))) {
+    return fs::path(state) / "troupe" / name;
+  }
+  const char* home = non_empty(std::getenv("HOME"));
+  return fs::path(home != nullptr ? home : "/tmp") / ".local/state/troupe" / name;
+}
+
+}  // namespace troupe

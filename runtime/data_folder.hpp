@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A node's data folder, held by one process: whoever holds it has locked its `troupe.pid`. The lock
+// ends with the process however it ends, so nothing has to be cleaned up after a crash.
+//
+// Source   docs/getting-started.md, `--data`.
+// Thread   main.
+// Errors   the second process is told who has the folder.
+// Called   by runtime/commands.
+#pragma once
+
+#include "troupe/diagnostic.hpp"
+
+#include <tl/expected.hpp>
+
+#include <string>
+
+namespace troupe {
+
+class data_folder {
+ public:
+  /// Makes the folder (0700) if needed and takes it.
+  [[nodiscard]] static tl::expected<data_folder, diagnostic> take(std::string path);
+
+  /// Where the data of a node lies if nobody says: `$TROUPE_DATA`, `/var/lib/troupe/NAME` as root,
+  /// else `$XDG_STATE_HOME/troupe/NAME` (`~/.local/state`).
+  static std::string default_path(const std::string& name);
+
+  data_folder(data_folder&& other) noexcept;
+  ~data_folder();
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+ private:
+  data_folder(std::string path, int lock);
+  std::string path_;
+  int lock_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/process.hpp"
+
+#include "runtime/log_file.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include <grp.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace troupe {
+namespace {
+
+tl::unexpected<diagnostic> failure(std::string_view call, std::string_view subject) {
+  return tl::unexpected(diagnostic{.reason = system_error_text(call, subject, errno)});
+}
+
+tl::expected<void, diagnostic> set_limit(decltype(RLIMIT_NOFILE) resource, std::string_view name,
+                                         rlim_t value) {
+  rlimit limit{};
+  getrlimit(resource, &limit);
+  limit.rlim_cur = value;
+  limit.rlim_max = std::max(limit.rlim_max, value);  // more than the hard limit needs root
+  if (setrlimit(resource, &limit) != 0) {
+    return failure("setrlimit", std::string(name) + ", " + std::to_string(value));
+  }
+  return {};
+}
+
+void raise_open_files() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t wanted = std::min<rlim_t>(limit.rlim_max, 1'048'576);
+  if (limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = wanted;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Only what `env` names survives, and TZ, which the log's times need.
+void set_environment(const process_settings& settings) {
+  std::vector<std::pair<std::string, std::string>> kept;
+  auto keep = [&kept](const std::string& name) {
+    if (const char* value = std::getenv(name.c_str())) kept.emplace_back(name, value);
+  };
+  keep("TZ");
+  for (const auto& [name, value] : settings.environment) {
+    if (value) {
+      kept.emplace_back(name, *value);
+    } else {
+      keep(name);
+    }
+  }
+  clearenv();
+  for (const auto& [name, value] : kept) setenv(name.c_str(), value.c_str(), 1);
+}
+
+}  // namespace
+
+tl::expected<void, diagnostic> apply(const process_settings& settings) {
+  set_environment(settings);
+  if (settings.open_files) {
+    auto set = set_limit(RLIMIT_NOFILE, "RLIMIT_NOFILE", *settings.open_files);
+    if (!set) return set;
+  } else {
+    raise_open_files();
+  }
+  if (settings.core_bytes) {
+    auto set = set_limit(RLIMIT_CORE, "RLIMIT_CORE", *settings.core_bytes);
+    if (!set) return set;
+  }
+  if (!settings.working_directory.empty() && chdir(settings.working_directory.c_str()) != 0) {
+    return failure("chdir", settings.working_directory);
+  }
+  return {};
+}
+
+tl::expected<void, diagnostic> drop_privileges(const process_settings& settings) {
+  if (geteuid() != 0 || settings.user.empty() || !settings.master_process) return {};
+  errno = 0;
+  const passwd* user = getpwnam(settings.user.c_str());
+  if (user == nullptr) return failure("getpwnam", settings.user);
+  gid_t group_id = user->pw_gid;
+  const uid_t user_id = user->pw_uid;
+  if (!settings.group.empty()) {
+    errno = 0;
+    const group* named = getgrnam(settings.group.c_str());
+    if (named == nullptr) return failure("getgrnam", settings.group);
+    group_id = named->gr_gid;
+  }
+  if (user_id == 0) return {};
+  if (setgid(group_id) != 0) return failure("setgid", settings.group);
+  if (initgroups(settings.user.c_str(), group_id) != 0) return failure("initgroups", settings.user);
+  if (setuid(user_id) != 0) return failure("setuid", settings.user);
+  return {};
+}
+
+void name_thread(const std::string& name) noexcept {
+  char cut[16] = {};
+  name.copy(cut, sizeof cut - 1);
+  pthread_setname_np(pthread_self(), cut);
+}
+
+}  // namespace troupe
