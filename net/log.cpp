@@ -12,9 +12,21 @@ std::string_view name(log_level level) noexcept {
   return index < names.size() ? names[index] : names[0];
 }
 
+void append_escaped(std::string& out, std::string_view bytes) {
+  static constexpr char digits[] = "0123456789ABCDEF";
+  for (const char byte : bytes) {
+    const auto value = static_cast<unsigned char>(byte);
+    if (value >= 0x20 && value != 0x7f) {
+      out += byte;
+    } else {
+      out += {'\\', 'x', digits[value >> 4], digits[value & 15]};
+    }
+  }
+}
+
 namespace {
 class discarding_log final : public log_context {
-public:
+ public:
   [[nodiscard]] bool enabled(log_level) const noexcept override { return false; }
   void write(log_level, std::string_view) const noexcept override {}
 };

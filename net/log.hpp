@@ -23,13 +23,17 @@ std::string_view name(log_level level) noexcept;
 
 /// Where a line comes from; each source of lines derives from it.
 class log_context {
-public:
+ public:
   virtual ~log_context() = default;
   /// Whether a line of this level would be written: checked before anything is formatted.
   [[nodiscard]] virtual bool enabled(log_level level) const noexcept = 0;
   /// Writes one entry. The context adds its own tail (", client: …") and the connection number.
   virtual void write(log_level level, std::string_view text) const noexcept = 0;
 };
+
+/// Appends what a peer sent (a request line, a host, a header) so that it cannot forge lines or
+/// talk to a terminal: control bytes become \xHH, all else stays as it is.
+void append_escaped(std::string& out, std::string_view bytes);
 
 /// A context without any tail that discards everything; for tests and as a default.
 log_context& null_log() noexcept;
