@@ -8,8 +8,10 @@
 #pragma once
 
 namespace troupe::net {
+class cached_clock;
 class exchange;
-}
+class log_context;
+}  // namespace troupe::net
 
 namespace troupe::lua {
 
@@ -20,6 +22,8 @@ struct run_context {
   vm* machine = nullptr;               ///< The VM whose code runs; null: none does.
   script* running = nullptr;           ///< The script that was resumed.
   net::exchange* exchange = nullptr;   ///< Null in init, timers and other code without a request.
+  net::log_context* log = nullptr;     ///< Where ngx.log of this code goes; null: nowhere.
+  const net::cached_clock* clock = nullptr;  ///< The thread's clock; null: ask the system.
 };
 
 extern constinit thread_local run_context current;

@@ -1,0 +1,717 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/connection.hpp"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+
+#include "actors/shard_release.hpp"
+#include "net/http1_writer.hpp"
+#include "net/uri.hpp"
+
+namespace troupe::actors {
+
+using net::body_state;
+using net::log_level;
+
+namespace {
+// Written pieces a call; more wait for the next.
+constexpr std::size_t most_pieces = 16;
+// What may be received ahead of its use (pipelined requests) before reading pauses.
+constexpr std::size_t most_input = 65536;
+}  // namespace
+
+connection::connection(caf::actor_config& config, shard& home, net::unique_fd socket,
+                       const net::address& peer, std::shared_ptr<const connection_origin> origin)
+    : exchange_actor(config, home),
+      socket_(std::move(socket)),
+      origin_(std::move(origin)),
+      number_(home.next_connection_number()),
+      started_ms_(home.loop().clock().monotonic_ms()),
+      peer_host_(peer.host()),
+      peer_port_(peer.port()) {
+  const std::string_view binary = peer.binary();
+  peer_binary_size_ = static_cast<std::uint8_t>(binary.size());
+  std::memcpy(peer_binary_, binary.data(), binary.size());
+  deadline_.self = this;
+}
+
+connection::~connection() = default;
+
+void connection::accept(shard& home, net::unique_fd socket, const net::address& peer,
+                        std::shared_ptr<const connection_origin> origin) {
+  const bool is_tcp = !peer.is_unix();
+  auto made = spawn_on<connection>(home, std::move(socket), peer, std::move(origin));
+  connection& self = *made.self;
+  self.self_ = std::move(made.handle);
+  ++home.connections_active;
+  const net::location_settings& settings = self.settings();
+  if (is_tcp && settings.tcp_nodelay) net::set_nodelay(self.socket_.get());
+  if (const auto error = home.loop().watch(self.socket_.get(), self); error) {
+    self.log(log_level::crit, "epoll_ctl() failed: " + error.message());
+    self.close();
+    return;
+  }
+  self.wait_for(settings.client_header_timeout);
+  // A client that connects usually has sent its request by the time it is accepted; if not, the
+  // edge will tell.
+}
+
+caf::behavior connection::make_behavior() {
+  return {
+      [this](leave_chain& message) { leave(message.exchange); },
+      [this](wake_up& message) { handle(message); },
+      [this](close_gracefully) {
+        draining_ = true;
+        if (state_ == state::idle) close();
+      },
+      [this](closed) { quit(); },
+  };
+}
+
+void connection::on_exit() {
+  // Also the way out when somebody killed this actor: its exchange ends here and nothing else does.
+  if (state_ != state::closed) close();
+}
+
+const net::location_settings& connection::settings() const noexcept {
+  const exchange_box* box = current();
+  if (box != nullptr && box->x.settings != nullptr) return *box->x.settings;
+  const site& conf = home().current()->configuration();
+  const auto group = origin_->group < conf.listens.size() ? origin_->group : 0;
+  return conf.servers[static_cast<std::size_t>(conf.listens[group].default_server)]->defaults.settings;
+}
+
+void connection::log(net::log_level level, std::string_view text) const {
+  const site& conf = home().current()->configuration();
+  if (!conf.error_log || !conf.error_log->enabled(level)) return;
+  conf.error_log->write(level, "*" + std::to_string(number_) + " " + std::string(text) +
+                                   ", client: " + peer_host_ + ", server: " + origin_->where.text());
+}
+
+// --- Readiness and time ---------------------------------------------------------------------------
+
+void connection::on_io(std::uint32_t events) noexcept {
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+    readable_ = true;
+    on_readable();
+  }
+  if ((events & EPOLLOUT) != 0 && state_ != state::closed && current() != nullptr) {
+    write_out(current()->x);
+  }
+}
+
+void connection::on_readable() {
+  switch (state_) {
+    case state::idle:
+    case state::head: read_head(); return;
+    case state::serving:
+      if (reading_body_) {
+        read_some_body();
+      } else if (current() != nullptr && current()->x.settings != nullptr &&
+                 current()->x.settings->lua_check_client_abort) {
+        char byte = 0;
+        const ssize_t n = ::recv(socket_.get(), &byte, 1, MSG_PEEK);
+        if (n == 0 || (n < 0 && errno != EAGAIN)) peer_closed();
+      }
+      return;
+    case state::discarding: read_some_body(); return;
+    case state::lingering:
+      while (readable_) {
+        const auto got = net::receive(socket_.get(), loop().scratch());
+        if (got.bytes == 0) {
+          if (got.would_block()) break;
+          close();
+          return;
+        }
+      }
+      return;
+    case state::closed: return;
+  }
+}
+
+void connection::wait_for(std::int64_t ms) {
+  // Moving the deadline away is a store; the timer looks again when it fires.
+  timer_at_ = loop().clock().monotonic_ms() + ms;
+  if (!deadline_.is_armed() || deadline_.expiry() > timer_at_) {
+    loop().timers().arm_at(deadline_, timer_at_);
+  }
+}
+
+void connection::on_deadline() noexcept {
+  const std::int64_t now = loop().clock().monotonic_ms();
+  if (timer_at_ == 0) return;
+  if (now < timer_at_) {
+    loop().timers().arm_at(deadline_, timer_at_);
+    return;
+  }
+  switch (state_) {
+    case state::idle:
+    case state::lingering: close(); return;
+    case state::head: refuse(408, "client timed out (110: Connection timed out) while reading client request headers"); return;
+    case state::discarding: close(); return;
+    case state::serving:
+      if (reading_body_) {
+        body_failed(408);
+      } else if (current() != nullptr && !current()->x.wire.empty()) {
+        net::exchange& x = current()->x;
+        if (x.enabled(log_level::info)) {
+          x.action = "sending to client";
+          x.write(log_level::info, "client timed out (110: Connection timed out)");
+          x.action = {};
+        }
+        broken_ = true;
+        flush_ended(x, "timeout");
+        abort();
+      }
+      return;
+    case state::closed: return;
+  }
+}
+
+// --- The head --------------------------------------------------------------------------------------
+
+// Takes the waiting bytes of the socket into the head that is being read. False: there is nothing, or
+// the peer has ended.
+bool connection::fill() {
+  const auto room = loop().scratch();
+  const auto got = net::receive(socket_.get(), room);
+  if (got.bytes == 0) {
+    readable_ = false;
+    if (!got.would_block()) peer_ended_ = true;
+    if (got.error && !got.would_block()) broken_ = true;
+    return false;
+  }
+  // A short read has emptied the socket; the next edge tells of more.
+  if (got.bytes < room.size()) readable_ = false;
+  if (!pending_) begin_head();
+  pending_->x.head_bytes.append(room.data(), got.bytes);
+  return true;
+}
+
+void connection::begin_head() {
+  pending_ = home().exchanges().make();
+  net::exchange& x = pending_->x;
+  x.client.number = number_;
+  x.start_ms = loop().clock().wall_ms();
+  parser_.reset();
+}
+
+void connection::read_head() {
+  if (!input_.empty()) {
+    begin_head();
+    pending_->x.head_bytes.append(input_);
+    std::string().swap(input_);
+    if (parse_head()) return;
+  }
+  while (readable_ && fill()) {
+    if (parse_head()) return;
+  }
+  if (peer_ended_ && state_ != state::closed) {
+    if (state_ == state::head) {
+      log(log_level::info, "client prematurely closed connection while reading client request");
+    }
+    close();
+  }
+}
+
+// Parses what has arrived of a head. True: the connection is busy with something else now.
+bool connection::parse_head() {
+  net::exchange& x = pending_->x;
+  net::request_head head;
+  const net::location_settings& limits = settings();
+  if (state_ == state::idle) {
+    state_ = state::head;
+    wait_for(limits.client_header_timeout);
+  }
+  const auto status = parser_.parse(x.head_bytes, head, x.headers,
+                                    {limits.ignore_invalid_headers, limits.underscores_in_headers});
+  x.request_line = head.request_line;
+  switch (status) {
+    case net::parse_status::need_more: {
+      const std::size_t line = x.head_bytes.size() - parser_.line_start;
+      const std::size_t longest =
+          std::max(limits.large_client_header_size, limits.client_header_buffer_size);
+      if (line >= longest) {
+        if (!parser_.request_line_seen) {
+          refuse(414, "client sent too long URI");
+        } else {
+          refuse(400, "client sent too long header line");
+        }
+        return true;
+      }
+      if (x.head_bytes.size() > longest * limits.large_client_header_count +
+                                    limits.client_header_buffer_size) {
+        refuse(400, "client sent too large request");
+        return true;
+      }
+      return false;
+    }
+    case net::parse_status::failed: {
+      const auto error = parser_.error;
+      x.version = head.version != 0 ? head.version : 1001;
+      refuse(net::http_status(error), net::message(error));
+      return true;
+    }
+    case net::parse_status::done: break;
+  }
+  const std::size_t longest =
+      std::max(limits.large_client_header_size, limits.client_header_buffer_size);
+  if (head.request_line.size() + 2 > longest) {
+    refuse(414, "client sent too long URI");
+    return true;
+  }
+  if (head.size > longest * limits.large_client_header_count + limits.client_header_buffer_size) {
+    refuse(400, "client sent too large request");
+    return true;
+  }
+  for (const net::header_field& field : x.headers) {
+    if (field.name.size() + field.value.size() + 4 > longest) {
+      refuse(400, "client sent too long header line");
+      return true;
+    }
+  }
+  start_exchange(head);
+  return true;
+}
+
+void connection::start_exchange(const net::request_head& head) {
+  exchange_box& box = *pending_;
+  net::exchange& x = box.x;
+  if (head.size < x.head_bytes.size()) {
+    input_.assign(x.head_bytes, head.size, std::string::npos);
+    // The views stay: shrinking does not move the bytes.
+    x.head_bytes.resize(head.size);
+  }
+  if (head.start > 0) {
+    // raw_header begins with the request line.
+    x.head_start = head.start;
+  }
+  x.method = head.method;
+  x.method_name = head.method_name;
+  x.version = head.version;
+  x.request_line = head.request_line;
+  x.unparsed_uri = head.target;
+  x.content_length = head.content_length;
+  x.is_chunked = head.is_chunked;
+  x.keep_alive_wanted = head.keep_alive && !draining_;
+  x.expects_continue = head.expects_continue && head.version >= 1001;
+  x.request_bytes = head.size;
+  x.client.requests = ++requests_;
+  x.client.remote_addr = peer_host_;
+  x.client.remote_port = peer_port_;
+  x.client.binary_remote_addr = {peer_binary_, peer_binary_size_};
+  x.client.server_addr = origin_->server_addr;
+  x.client.server_port = origin_->server_port;
+  ++home().requests;
+
+  box.release = home().current();
+  const site& conf = box.release->configuration();
+  const listen_group& group = conf.listens[origin_->group < conf.listens.size() ? origin_->group : 0];
+  const virtual_server* server = conf.servers[static_cast<std::size_t>(group.default_server)].get();
+
+  net::target target;
+  const bool good = net::parse_target(head.target, server->defaults.settings.merge_slashes, x.memory,
+                                      target);
+  if (good) {
+    x.uri = target.path;
+    x.args = target.args;
+    x.valid_unparsed_uri = true;
+    const std::string_view named = target.host.empty() ? head.host : target.host;
+    x.host = net::host_without_port(named, x.memory);
+    const int found = group.names.find(x.host, x.captures);
+    if (found >= 0) server = conf.servers[static_cast<std::size_t>(found)].get();
+    x.captures.clear();
+  }
+  box.server = server;
+  x.server_name = server->names.empty() ? std::string_view{} : std::string_view(server->names[0]);
+  x.settings = &server->defaults.settings;
+  x.log_target = server->defaults.error_log.get();
+
+  state_ = state::serving;
+  broken_ = false;
+  reading_body_ = waiting_body_ = sent_continue_ = false;
+  body_left_ = head.content_length.value_or(0);
+  body_seen_ = 0;
+  body_mode_ = head.is_chunked ? body_mode::chunked
+               : body_left_ > 0 ? body_mode::length
+                                : body_mode::none;
+  chunked_.reset();
+  timer_at_ = 0;  // No deadline while the stages work.
+  if (body_mode_ == body_mode::length) x.content_length = body_left_;
+
+  exchange_ref exchange = std::move(pending_);
+  pending_ = {};
+  if (!good) {
+    adopt(std::move(exchange));
+    if (x.enabled(log_level::info)) x.write(log_level::info, "client sent invalid request");
+    x.close_after = true;
+    finish(400);
+    return;
+  }
+  if (head.method == net::method_trace) {
+    adopt(std::move(exchange));
+    finish(405);
+    return;
+  }
+  begin(std::move(exchange));
+}
+
+// A head that cannot become a request: answered, logged and the connection closed.
+void connection::refuse(int status, std::string_view why) {
+  if (!pending_) pending_ = home().exchanges().make();
+  exchange_box& box = *pending_;
+  net::exchange& x = box.x;
+  box.release = home().current();
+  const site& conf = box.release->configuration();
+  const listen_group& group = conf.listens[origin_->group < conf.listens.size() ? origin_->group : 0];
+  box.server = conf.servers[static_cast<std::size_t>(group.default_server)].get();
+  x.settings = &box.server->defaults.settings;
+  x.log_target = box.server->defaults.error_log.get();
+  x.server_name = box.server->names.empty() ? std::string_view{} : box.server->names[0];
+  x.client.number = number_;
+  x.client.requests = ++requests_;
+  x.client.remote_addr = peer_host_;
+  x.client.remote_port = peer_port_;
+  x.client.server_addr = origin_->server_addr;
+  x.client.server_port = origin_->server_port;
+  x.keep_alive_wanted = false;
+  x.close_after = true;
+  if (x.version == 0) x.version = 1000;
+  x.headers.clear();
+  x.body.state = body_state::discarded;
+  body_mode_ = body_mode::none;
+  input_.clear();
+  state_ = state::serving;
+  timer_at_ = 0;
+  if (x.enabled(log_level::info)) x.write(log_level::info, why);
+  exchange_ref exchange = std::move(pending_);
+  pending_ = {};
+  adopt(std::move(exchange));
+  finish(status == 408 ? 499 : status);  // Who sends too slowly gets no answer.
+}
+
+// --- The body --------------------------------------------------------------------------------------
+
+net::exchange_owner::progress connection::read_body(net::exchange& x) {
+  if (x.body.state == body_state::read || x.body.state == body_state::discarded) {
+    return progress::done;
+  }
+  if (body_mode_ == body_mode::none) {
+    x.body.state = body_state::read;
+    return progress::done;
+  }
+  if (x.body.state == body_state::reading) return progress::failed;  // Another thread does.
+  const net::location_settings& limits = *x.settings;
+  x.body.start(limits.client_body_buffer_size, limits.client_body_temp_path,
+               limits.client_body_in_file_only != net::body_in_file::off);
+  if (limits.client_body_in_file_only == net::body_in_file::on) x.body.keep_file();
+  reading_body_ = true;
+  if (!input_.empty()) {
+    std::string bytes = std::move(input_);
+    input_.clear();
+    take_body(bytes);
+  }
+  if (!reading_body_) return x.body.state == body_state::read ? progress::done : progress::failed;
+  if (x.expects_continue && body_seen_ == 0 && !sent_continue_ && !x.header_sent) {
+    sent_continue_ = true;
+    static constexpr std::string_view text = "HTTP/1.1 100 Continue\r\n\r\n";
+    const iovec piece{const_cast<char*>(text.data()), text.size()};
+    net::send(socket_.get(), {&piece, 1});
+  }
+  if (readable_) read_some_body();
+  if (!reading_body_) return x.body.state == body_state::read ? progress::done : progress::failed;
+  waiting_body_ = true;
+  wait_for(limits.client_body_timeout);
+  return progress::waiting;
+}
+
+void connection::read_some_body() {
+  while (readable_ && (reading_body_ || state_ == state::discarding)) {
+    const auto room = loop().scratch();
+    const auto got = net::receive(socket_.get(), room);
+    if (got.bytes == 0) {
+      readable_ = false;
+      if (got.would_block()) break;
+      peer_ended_ = true;
+      if (state_ == state::discarding) {
+        close();
+      } else {
+        peer_closed();
+      }
+      return;
+    }
+    if (got.bytes < room.size()) readable_ = false;
+    wait_for(settings().client_body_timeout);
+    take_body({room.data(), got.bytes});
+  }
+}
+
+void connection::take_body(std::string_view bytes) {
+  const bool keep = reading_body_;
+  net::exchange* x = current() != nullptr ? &current()->x : nullptr;
+  bool complete = false;
+  if (body_mode_ == body_mode::length) {
+    const auto part =
+        bytes.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, bytes.size())));
+    if (keep) x->body.append(part);
+    body_seen_ += part.size();
+    body_left_ -= part.size();
+    bytes.remove_prefix(part.size());
+    complete = body_left_ == 0;
+  } else if (body_mode_ == body_mode::chunked) {
+    const std::int64_t limit =
+        x != nullptr && x->settings != nullptr ? x->settings->client_max_body_size : 0;
+    while (!bytes.empty() && !complete) {
+      std::string_view piece;
+      const auto status = chunked_.decode(bytes, piece);
+      body_seen_ += piece.size();
+      if (keep) x->body.append(piece);
+      if (status == net::chunked_decoder::status::failed) {
+        if (x != nullptr && x->enabled(log_level::error)) {
+          x->write(log_level::error, "client sent invalid chunked body");
+        }
+        body_mode_ = body_mode::none;
+        if (state_ == state::discarding) {
+          close();
+        } else {
+          body_failed(400);
+        }
+        return;
+      }
+      complete = status == net::chunked_decoder::status::done;
+      if (keep && limit > 0 && body_seen_ > static_cast<std::uint64_t>(limit)) {
+        if (x->enabled(log_level::error)) {
+          x->write(log_level::error, "client intended to send too large chunked body: " +
+                                         std::to_string(body_seen_) + " bytes");
+        }
+        body_failed(413);
+        return;
+      }
+    }
+  }
+  if (keep && x->body.failure()) {
+    if (x->enabled(log_level::crit)) {
+      x->write(log_level::crit, "cannot write the request body to a temporary file in \"" +
+                                    x->settings->client_body_temp_path +
+                                    "\": " + x->body.failure().message());
+    }
+    body_failed(500);
+    return;
+  }
+  if (!complete) return;
+  input_.assign(bytes);
+  body_complete();
+}
+
+void connection::body_complete() {
+  body_mode_ = body_mode::none;
+  timer_at_ = 0;
+  if (state_ == state::discarding) {
+    next_request();
+    return;
+  }
+  reading_body_ = false;
+  net::exchange& x = current()->x;
+  x.request_bytes += body_seen_;
+  if (x.body.was_spilled() && x.enabled(log_level::warn)) {
+    x.write(log_level::warn,
+            "a client request body is buffered to a temporary file " + x.body.file_path());
+  }
+  if (x.is_chunked) x.content_length = body_seen_;
+  x.body.finish();
+  if (std::exchange(waiting_body_, false)) body_arrived(x);
+}
+
+void connection::body_failed(int status) {
+  reading_body_ = false;
+  const bool was_waiting = std::exchange(waiting_body_, false);
+  if (current() == nullptr) return;
+  net::exchange& x = current()->x;
+  x.close_after = true;
+  x.body.state = body_state::discarded;
+  if (status == 408) {
+    if (x.enabled(log_level::info)) {
+      x.write(log_level::info, "client timed out (110: Connection timed out) while reading client request body");
+    }
+  }
+  body_mode_ = body_mode::none;
+  if (was_waiting) {
+    finish(status);
+  } else {  // read_body() reports it to its caller, who lets go of the exchange.
+    x.next = net::direction::finish;
+    x.final_status = status;
+  }
+}
+
+void connection::discard_body(net::exchange& x) {
+  if (x.body.state != body_state::unread) return;
+  x.body.state = body_state::discarded;
+}
+
+void connection::peer_closed() {
+  peer_ended_ = true;
+  if (current() == nullptr) {
+    close();
+    return;
+  }
+  net::exchange& x = current()->x;
+  broken_ = true;
+  if (x.enabled(log_level::info)) {
+    x.write(log_level::info, "client prematurely closed connection");
+  }
+  if (reading_body_) {
+    body_failed(499);
+    return;
+  }
+  if (x.settings->lua_check_client_abort) finish(499);
+}
+
+// --- Output ----------------------------------------------------------------------------------------
+
+void connection::send_head(net::exchange& x) {
+  // A body that nobody read is either dropped after the response or ends the connection.
+  if (!is_idle() && body_mode_ != body_mode::none && x.expects_continue && !sent_continue_) {
+    x.close_after = true;  // The client may or may not send it: nobody can tell.
+  }
+  if (peer_ended_) x.close_after = true;
+  if (settings().keepalive_time > 0 &&
+      loop().clock().monotonic_ms() - started_ms_ > settings().keepalive_time) {
+    x.close_after = true;
+  }
+  net::write_response_head(x, loop().clock().wall_ms() / 1000);
+}
+
+void connection::send_body(net::exchange& x, bool last) {
+  net::write_response_body(x, last);
+  write_out(x);
+}
+
+void connection::write_out(net::exchange& x) {
+  if (state_ == state::closed || broken_) {
+    x.wire.clear();
+    x.failed = true;
+    return;
+  }
+  const bool had = !x.wire.empty();
+  while (!x.wire.empty()) {
+    std::array<iovec, most_pieces> pieces;
+    const std::size_t count = x.wire.gather(pieces);
+    const auto sent = net::send(socket_.get(), {pieces.data(), count});
+    if (sent.bytes > 0) {
+      x.bytes_sent += sent.bytes;
+      x.wire.consume(sent.bytes);
+      continue;
+    }
+    if (sent.would_block()) {
+      if (!writable_watched_) {
+        writable_watched_ = true;
+        loop().modify(socket_.get(), *this, net::event_loop::readable | net::event_loop::writable);
+      }
+      wait_for(settings().send_timeout);
+      return;
+    }
+    broken_ = true;
+    x.wire.clear();
+    x.failed = true;
+    if (x.enabled(log_level::info)) {
+      x.action = "sending to client";
+      x.write(log_level::info, "send() failed (" + std::to_string(sent.error.value()) + ": " +
+                                   sent.error.message() + ")");
+      x.action = {};
+    }
+    flush_ended(x, "client aborted");
+    abort();
+    return;
+  }
+  if (had && !reading_body_) timer_at_ = 0;
+  flush_ended(x, nullptr);
+  on_drained();
+}
+
+net::exchange_owner::progress connection::flush(net::exchange& x) {
+  if (broken_) return progress::failed;
+  send_body(x, false);
+  if (broken_) return progress::failed;
+  return x.wire.empty() ? progress::done : progress::waiting;
+}
+
+bool connection::is_broken(const net::exchange&) const noexcept { return broken_; }
+
+bool connection::is_drained(const net::exchange& x) const noexcept { return x.wire.empty(); }
+
+// --- Ends ------------------------------------------------------------------------------------------
+
+void connection::on_ended(exchange_box& box) {
+  net::exchange& x = box.x;
+  timer_at_ = 0;
+  reading_body_ = waiting_body_ = false;
+  if (x.aborted || broken_ || state_ == state::closed) {
+    close();
+    return;
+  }
+  if (!x.keep_alive || draining_) {
+    const bool unread = body_mode_ != body_mode::none || x.close_after;
+    if (unread && !peer_ended_) {
+      linger();
+    } else {
+      close();
+    }
+    return;
+  }
+  if (body_mode_ != body_mode::none) {
+    // Nobody read the body: drop it, then the next request may come.
+    state_ = state::discarding;
+    wait_for(settings().client_body_timeout);
+    if (!input_.empty()) {
+      std::string bytes = std::move(input_);
+      input_.clear();
+      take_body(bytes);
+      if (state_ != state::discarding) return;
+    }
+    read_some_body();
+    return;
+  }
+  next_request();
+}
+
+void connection::next_request() {
+  state_ = state::idle;
+  sent_continue_ = false;
+  wait_for(settings().keepalive_timeout);
+  if (draining_ && input_.empty()) {
+    close();
+    return;
+  }
+  if (!input_.empty() || readable_) {
+    read_head();
+  } else if (input_.capacity() > 15) {
+    std::string().swap(input_);
+  }
+}
+
+void connection::linger() {
+  state_ = state::lingering;
+  ::shutdown(socket_.get(), SHUT_WR);
+  wait_for(settings().lingering_timeout);
+  readable_ = true;
+  on_readable();
+}
+
+void connection::close() {
+  if (state_ == state::closed) return;
+  state_ = state::closed;
+  loop().timers().cancel(deadline_);
+  loop().forget(socket_.get(), *this);
+  socket_.reset();
+  if (home().connections_active > 0) --home().connections_active;
+  drop();
+  pending_ = {};
+  std::string().swap(input_);
+  tell(closed{});
+  // The mailbox keeps this alive until it has handled that.
+  self_ = nullptr;
+}
+
+}  // namespace troupe::actors

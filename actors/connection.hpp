@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A client's HTTP/1.x connection: the actor that owns the socket and its exchanges, one after
+// another. It reads and parses a head, hands the exchange to the chain, frames what comes back, and
+// reads the body when somebody asks for it.
+//
+// An idle connection holds no buffer: it reads into the loop's scratch room, and everything that
+// belongs to a request is in the pooled exchange.
+//
+// Source   RFC 9112; keepalive_*, client_* and lingering_* of ngx_http_core_module.
+// Thread   shard.
+// Called   made by runtime/node when a listener accepts; calls net/http1_parser, net/http1_writer.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "actors/exchange_actor.hpp"
+#include "net/chunked.hpp"
+#include "net/event_loop.hpp"
+#include "net/http1_parser.hpp"
+#include "net/socket.hpp"
+
+namespace troupe::actors {
+
+/// What the connections of one listening socket share on one shard.
+struct connection_origin {
+  std::size_t group = 0;        ///< Index in site.listens.
+  net::address where;           ///< As bound.
+  std::string server_addr;      ///< Text without port.
+  std::uint16_t server_port = 0;
+};
+
+class connection final : public exchange_actor, private net::io_handler {
+public:
+  connection(caf::actor_config& config, shard& home, net::unique_fd socket,
+             const net::address& peer, std::shared_ptr<const connection_origin> origin);
+  ~connection() override;
+
+  /// Makes the actor and lets it read. It keeps itself alive until it closes.
+  static void accept(shard& home, net::unique_fd socket, const net::address& peer,
+                     std::shared_ptr<const connection_origin> origin);
+
+  caf::behavior make_behavior() override;
+  void on_exit() override;
+  const char* name() const override { return "troupe.connection"; }
+
+  // net::exchange_owner
+  progress read_body(net::exchange& x) override;
+  void discard_body(net::exchange& x) override;
+  progress flush(net::exchange& x) override;
+  [[nodiscard]] bool is_broken(const net::exchange& x) const noexcept override;
+
+  [[nodiscard]] bool is_idle() const noexcept { return state_ == state::idle; }
+
+protected:
+  void send_head(net::exchange& x) override;
+  void send_body(net::exchange& x, bool last) override;
+  void on_ended(exchange_box& box) override;
+  [[nodiscard]] bool is_drained(const net::exchange& x) const noexcept override;
+
+private:
+  enum class state : std::uint8_t {
+    idle,       ///< Between requests; no exchange.
+    head,       ///< Some bytes of a head are here.
+    serving,    ///< The exchange is with the stages.
+    discarding, ///< The response is out, the rest of the request's body is read and dropped.
+    lingering,  ///< Our side is shut; the client's bytes are read and dropped for a while.
+    closed,
+  };
+  enum class body_mode : std::uint8_t { none, length, chunked };
+  struct deadline final : net::timer {
+    connection* self = nullptr;
+    void on_timer() noexcept override { self->on_deadline(); }
+  };
+
+  void on_io(std::uint32_t events) noexcept override;
+  void on_deadline() noexcept;
+  void on_readable();
+  bool fill();
+  void begin_head();
+  void read_head();
+  bool parse_head();
+  void start_exchange(const net::request_head& head);
+  void refuse(int status, std::string_view why);
+  void read_some_body();
+  void take_body(std::string_view bytes);
+  void body_complete();
+  void body_failed(int status);
+  void write_out(net::exchange& x);
+  void peer_closed();
+  void close();
+  void linger();
+  void next_request();
+  void wait_for(std::int64_t ms);
+  void log(net::log_level level, std::string_view text) const;
+  [[nodiscard]] const net::location_settings& settings() const noexcept;
+
+  net::unique_fd socket_;
+  std::shared_ptr<const connection_origin> origin_;
+  caf::strong_actor_ptr self_;      ///< Keeps this alive while the socket is open.
+  exchange_ref pending_;            ///< The exchange whose head is being read.
+  std::string input_;               ///< Received and not yet used: pipelined, or body to come.
+  net::http1_parser parser_;
+  net::chunked_decoder chunked_;
+  std::uint64_t body_left_ = 0;
+  std::uint64_t body_seen_ = 0;
+  std::uint64_t number_ = 0;
+  std::uint64_t requests_ = 0;
+  std::int64_t started_ms_ = 0;
+  std::int64_t timer_at_ = 0;       ///< When the deadline counts; the timer may be set earlier.
+  deadline deadline_;
+  std::string peer_host_;
+  char peer_binary_[16] = {};
+  std::uint8_t peer_binary_size_ = 0;
+  std::uint16_t peer_port_ = 0;
+  state state_ = state::idle;
+  body_mode body_mode_ = body_mode::none;
+  bool readable_ = false;           ///< More bytes may wait in the socket.
+  bool writable_watched_ = false;
+  bool peer_ended_ = false;
+  bool broken_ = false;
+  bool reading_body_ = false;
+  bool waiting_body_ = false;       ///< A stage or coroutine waits for the body.
+  bool sent_continue_ = false;
+  bool draining_ = false;           ///< Close after the current exchange.
+};
+
+}  // namespace troupe::actors

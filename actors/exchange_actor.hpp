@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An actor that owns an exchange: what connection, HTTP/2 stream and subrequest have in common. It
+// finds the location, sends the exchange down the chain, takes it back, answers or redirects it,
+// runs the output filters, and closes with the log phase. How bytes travel is the derived class's.
+//
+// The way of an exchange:
+//
+//   begin -> server chain -> find location -> location chain -> finish -> log chain -> ended
+//               ^               ^  (URI changed)   |
+//               |               +------------------+
+//               +------- internal redirect --------+
+//
+// Source   "HTTP phases" of nginx's development guide; ngx_http_core_module.
+// Thread   shard.
+#pragma once
+
+#include "actors/exchange_box.hpp"
+#include "actors/script_actor.hpp"
+#include "actors/site.hpp"
+#include "net/exchange.hpp"
+
+namespace troupe::actors {
+
+class exchange_actor : public script_actor, public net::exchange_owner {
+public:
+  exchange_actor(caf::actor_config& config, shard& home) : script_actor(config, home) {}
+
+  /// Runs what output filters there are over the pending output and hands the result on. Used by
+  /// the slow path of ngx.print. `waiting`: a filter waits; `resume` is told when it is over.
+  progress filter_output(exchange_box& box, bool last, lua::wait_token resume);
+
+  // net::exchange_owner
+  bool commit_head(net::exchange& x) override;
+
+  [[nodiscard]] exchange_box* current() const noexcept {
+    return current_ ? &*current_ : nullptr;
+  }
+
+protected:
+  // --- What a derived class does ----------------------------------------------------------------
+  /// Writes the head that `x` describes; it is complete.
+  virtual void send_head(net::exchange& x) = 0;
+  /// Takes body_out, frames it and lets it go; `last`: nothing follows.
+  virtual void send_body(net::exchange& x, bool last) = 0;
+  /// Nothing is left to do for the exchange; the response is complete or broken.
+  virtual void on_ended(exchange_box& box) = 0;
+  /// Whether everything was sent, so that the log may be written. Called again by on_drained().
+  [[nodiscard]] virtual bool is_drained(const net::exchange& x) const noexcept = 0;
+  /// The rest of the request that nobody read.
+  void on_progress(lua::script& resumed) override;
+
+  // --- What a derived class calls ---------------------------------------------------------------
+  /// The head of the request is complete; server and release are chosen.
+  void begin(exchange_ref exchange);
+  /// As begin(), for an exchange that is refused before any phase: finish() follows.
+  void adopt(exchange_ref exchange);
+  /// For the message leave_chain.
+  void leave(const exchange_ref& exchange);
+  /// The body that was waited for is here.
+  void body_arrived(net::exchange& x);
+  /// Output that was waited for has gone, or never will: `error` says why.
+  void flush_ended(net::exchange& x, const char* error);
+  /// The last bytes of a finished response have gone out, or never will.
+  void on_drained();
+  /// The exchange cannot go on: the client has gone.
+  void abort();
+  /// Ends it with a status from outside the stages: a bad request, a body that is too large.
+  void finish(int status);
+  /// Sends the exchange to the stage that waits (its body has arrived …).
+  void enter_again();
+  /// Forgets the current exchange; its scripts end.
+  void drop();
+  [[nodiscard]] bool is_finishing() const noexcept { return step_ >= step::finishing; }
+
+private:
+  enum class step { idle, server, place, finishing, draining, logging };
+
+  void find_place();
+  void enter_place(const location& place);
+  void internal_redirect(std::string_view uri, std::string_view args);
+  void named_location(std::string_view name);
+  void restart();
+  bool redirect_allowed();
+  bool error_page(int status);
+  void special_response(int status);
+  void complete();
+  void after_output();
+  void log();
+  void ended();
+  progress run_header_filter(exchange_box& box);
+  progress run_body_filter(exchange_box& box, bool last);
+  void filter_progress(lua::script& filter);
+  bool not_modified(net::exchange& x) const;
+
+  exchange_ref current_;
+  step step_ = step::idle;
+  // A filter that waits, and who is to be told.
+  enum class filtering { none, header, body } filtering_ = filtering::none;
+  bool filter_last_ = false;
+  bool completing_ = false;  ///< The filter works for complete(), not for a handler.
+  lua::wait_token filter_resume_ = lua::wait_token::none;
+  net::output_buffer filtered_;
+  std::string filter_input_;
+};
+
+}  // namespace troupe::actors

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/exchange_box.hpp"
+
+#include "actors/shard_release.hpp"
+
+namespace troupe::actors {
+namespace {
+constexpr std::size_t most_idle = 256;
+}
+
+exchange_ref::exchange_ref(exchange_box* box) noexcept : box_(box) {
+  if (box_ != nullptr) ++box_->references_;
+}
+
+exchange_ref::exchange_ref(const exchange_ref& other) noexcept : exchange_ref(other.box_) {}
+
+exchange_ref::~exchange_ref() {
+  if (box_ != nullptr && --box_->references_ == 0) box_->pool_.recycle(box_);
+}
+
+void exchange_box::reset() noexcept {
+  handler.reset();
+  filter.reset();
+  if (x.ctx_ref >= 0 && release) release->machine().release_ctx(x.ctx_ref);
+  x.reset();
+  owner = nullptr;
+  server = nullptr;
+  place = nullptr;
+  stages = nullptr;
+  release.reset();
+}
+
+exchange_pool::exchange_pool() = default;
+exchange_pool::~exchange_pool() = default;
+
+exchange_ref exchange_pool::make() {
+  if (idle_.empty()) return exchange_ref(new exchange_box(*this));
+  exchange_box* box = idle_.back().release();
+  idle_.pop_back();
+  return exchange_ref(box);
+}
+
+void exchange_pool::recycle(exchange_box* box) noexcept {
+  box->reset();
+  if (idle_.size() < most_idle) {
+    idle_.emplace_back(box);
+  } else {
+    delete box;
+  }
+}
+
+}  // namespace troupe::actors

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The messages between the actors of a shard, and their CAF type ids. They hold pointers and stay on
+// their shard; between nodes other messages travel (cluster/).
+//
+// Source   https://actor-framework.readthedocs.io/en/0.17.6/ "Type IDs", "Messaging".
+#pragma once
+
+#include <caf/all.hpp>
+#include <cstdint>
+
+namespace troupe::net {
+class exchange;
+}
+
+namespace troupe::actors {
+
+class exchange_box;
+
+/// A counted reference to an exchange, so that one in a mailbox outlives its owner. The count is not
+/// atomic: messages with it never leave their shard.
+class exchange_ref {
+public:
+  exchange_ref() noexcept = default;
+  explicit exchange_ref(exchange_box* box) noexcept;
+  exchange_ref(const exchange_ref& other) noexcept;
+  exchange_ref(exchange_ref&& other) noexcept : box_(other.box_) { other.box_ = nullptr; }
+  exchange_ref& operator=(exchange_ref other) noexcept {
+    std::swap(box_, other.box_);
+    return *this;
+  }
+  ~exchange_ref();
+
+  exchange_box* operator->() const noexcept { return box_; }
+  exchange_box& operator*() const noexcept { return *box_; }
+  explicit operator bool() const noexcept { return box_ != nullptr; }
+
+private:
+  exchange_box* box_ = nullptr;
+};
+
+/// To a stage: carry this exchange through your phase.
+struct enter_stage {
+  exchange_ref exchange;
+};
+/// To the owner of an exchange: the stages are through with it.
+struct leave_chain {
+  exchange_ref exchange;
+};
+/// To a script actor: what its coroutine waited for is over.
+struct wake_up {
+  std::uint64_t token;
+};
+/// To an actor that talks to a client: stop at the next good moment.
+struct close_gracefully {};
+/// To itself: the socket is gone, end.
+struct closed {};
+
+}  // namespace troupe::actors
+
+CAF_BEGIN_TYPE_ID_BLOCK(troupe, first_custom_type_id)
+CAF_ADD_TYPE_ID(troupe, (troupe::actors::enter_stage))
+CAF_ADD_TYPE_ID(troupe, (troupe::actors::leave_chain))
+CAF_ADD_TYPE_ID(troupe, (troupe::actors::wake_up))
+CAF_ADD_TYPE_ID(troupe, (troupe::actors::close_gracefully))
+CAF_ADD_TYPE_ID(troupe, (troupe::actors::closed))
+CAF_END_TYPE_ID_BLOCK(troupe)
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::enter_stage)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::leave_chain)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::wake_up)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::close_gracefully)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::closed)

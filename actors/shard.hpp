@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A shard: one thread with its event loop and, as a CAF execution unit, the run queue of the actors
+// that live on it. An actor of ours always runs on its home shard, the thread that owns its socket
+// and its Lua VM, so nothing within a request takes a lock or changes threads.
+//
+// Source   caf/execution_unit.hpp of CAF 0.17.6.
+// Thread   made and joined by runtime/node; everything else says `shard` or `any`.
+// Called   by actors (exec_later through CAF), runtime/node.
+#pragma once
+
+#include <caf/execution_unit.hpp>
+#include <caf/resumable.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/event_loop.hpp"
+
+namespace troupe::actors {
+
+class exchange_pool;
+class shard_release;
+
+class shard final : public caf::execution_unit {
+public:
+  shard(caf::actor_system& system, unsigned index, unsigned count);
+  ~shard() override;
+
+  /// CAF's entry: queues an actor that has mail. Thread: any.
+  void exec_later(caf::resumable* actor) override;
+
+  /// Runs `task` on the shard's thread. Thread: any.
+  void post(std::function<void()> task) { loop_.post(std::move(task)); }
+
+  /// Starts the thread; stop() ends it after the current handlers, join() waits for it.
+  void start();
+  void stop();
+  void join();
+
+  [[nodiscard]] unsigned index() const noexcept { return index_; }
+  [[nodiscard]] net::event_loop& loop() noexcept { return loop_; }
+  [[nodiscard]] bool is_here() const noexcept { return std::this_thread::get_id() == thread_id_; }
+
+  /// The release that new exchanges use. Thread: shard.
+  [[nodiscard]] const std::shared_ptr<shard_release>& current() const noexcept { return current_; }
+  void use(std::shared_ptr<shard_release> release);
+
+  [[nodiscard]] exchange_pool& exchanges() noexcept { return *exchanges_; }
+
+  /// A node-wide unique number for a new connection: nginx's *N.
+  std::uint64_t next_connection_number() noexcept { return ++connections_made_ * count_ - (count_ - 1 - index_); }
+
+  // --- Counters, read by status pages. Thread: shard. --------------------------------------------
+  std::uint64_t connections_active = 0;
+  std::uint64_t requests = 0;
+
+private:
+  bool drain();
+
+  net::event_loop loop_;
+  std::vector<caf::resumable*> queue_;
+  std::vector<caf::resumable*> batch_;
+  std::unique_ptr<exchange_pool> exchanges_;
+  std::shared_ptr<shard_release> current_;
+  std::thread thread_;
+  std::thread::id thread_id_;
+  std::uint64_t connections_made_ = 0;
+  unsigned index_;
+  unsigned count_;
+};
+
+}  // namespace troupe::actors

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A release as it lives on one shard: its VM and its stages. Exchanges hold it; when the last one,
+// the last timer and the shard itself let go, the VM is closed.
+//
+// Thread   made by the loader's thread, attached and used by the shard's alone, dropped there.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "actors/chain.hpp"
+#include "actors/site.hpp"
+#include "lua/vm.hpp"
+
+namespace troupe::actors {
+
+class shard_release {
+public:
+  shard_release(std::shared_ptr<const site> site, std::unique_ptr<lua::vm> machine);
+  ~shard_release();
+
+  /// Makes the stages' actors. Thread: shard, once.
+  void attach(shard& home);
+  /// Ends the stages' actors. Thread: shard.
+  void detach();
+
+  [[nodiscard]] const site& configuration() const noexcept { return *site_; }
+  [[nodiscard]] lua::vm& machine() noexcept { return *machine_; }
+
+  [[nodiscard]] const chain& stages_of(const location& place) const noexcept {
+    return chains_[static_cast<std::size_t>(place.id)];
+  }
+  [[nodiscard]] const chain& log_stages_of(const location& place) const noexcept {
+    return log_chains_[static_cast<std::size_t>(place.id)];
+  }
+  /// For tests and embedders: the chain may be changed until traffic arrives.
+  [[nodiscard]] chain& stages_of(int location_id) { return chains_[static_cast<std::size_t>(location_id)]; }
+
+private:
+  std::shared_ptr<const site> site_;
+  std::unique_ptr<lua::vm> machine_;
+  std::vector<chain> chains_;
+  std::vector<chain> log_chains_;
+};
+
+}  // namespace troupe::actors

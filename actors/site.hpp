@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A site: what a release's configuration means, as the actors use it: servers, locations, code,
+// variables. Built once by runtime/conf, checked whole, then immutable and shared by all shards.
+//
+// Source   ngx_http_core_module: server, location, listen.
+// Thread   any; constant.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "actors/stage.hpp"
+#include "lua/location_match.hpp"
+#include "lua/server_name_match.hpp"
+#include "lua/vm.hpp"
+#include "net/address.hpp"
+#include "net/settings.hpp"
+#include "net/variables.hpp"
+
+namespace troupe::actors {
+
+class access_log;
+
+/// `listen`: where, and how.
+struct listen_options {
+  net::address where;
+  bool is_default = false;
+  bool reuseport = false;
+  bool http2 = false;
+  int backlog = 511;
+  std::string text;  ///< As written, for messages.
+  std::string file;
+  int line = 0;
+};
+
+/// A Lua filter or handler that is no stage of the chain.
+struct lua_hook {
+  int chunk = -1;                ///< -1: none.
+  std::string file;              ///< Path, for _file directives that are found at run time.
+  explicit operator bool() const noexcept { return chunk >= 0; }
+};
+
+struct location {
+  int id = 0;                    ///< Index of its chain in a shard_release.
+  std::string name;
+  net::location_settings settings;
+  std::vector<std::shared_ptr<const stage_spec>> stages;  ///< Sorted by phase.
+  lua_hook header_filter;
+  lua_hook body_filter;
+  std::vector<lua_hook> log;
+  std::shared_ptr<const net::log_context> error_log;
+  std::vector<std::shared_ptr<const access_log>> access_logs;
+};
+
+struct virtual_server {
+  int id = 0;                    ///< Index of its chain in a shard_release.
+  std::vector<std::string> names;
+  std::vector<listen_options> listens;
+  location defaults;             ///< What holds before a location is found, and its server stages.
+  lua::location_matcher locations;  ///< Payload: index into `places`.
+  std::vector<std::unique_ptr<location>> places;
+};
+
+/// The servers of one address.
+struct listen_group {
+  listen_options options;
+  lua::server_name_matcher names;   ///< Payload: index into `servers` of the site.
+  int default_server = 0;
+};
+
+/// A line of the access log; `access_log` makes them.
+class access_log {
+public:
+  virtual ~access_log() = default;
+  virtual void write(net::exchange& x) const = 0;
+};
+
+struct dict_definition {
+  std::string name;
+  std::size_t capacity = 0;
+};
+
+struct site {
+  std::string prefix;                     ///< With final slash.
+  std::vector<std::unique_ptr<virtual_server>> servers;
+  std::vector<listen_group> listens;
+  std::vector<lua::chunk_source> chunks;
+  int init = -1;                          ///< Chunk ids; -1: none.
+  int init_worker = -1;
+  int exit_worker = -1;
+  std::vector<dict_definition> dicts;
+  net::variable_table variables;
+  std::string package_path;
+  std::string package_cpath;
+  int regex_cache_entries = 1024;
+  int regex_match_limit = 0;
+  int shards = 0;                         ///< worker_processes; 0: auto.
+  int location_count = 0;
+  std::shared_ptr<const net::log_context> error_log;
+  std::vector<std::string> kept_environment;  ///< `env`.
+};
+
+}  // namespace troupe::actors

@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lua/script.hpp"
+
+#include <algorithm>
+
+#include "lua/current.hpp"
+#include "lua/traceback.hpp"
+#include "lua/vm.hpp"
+#include "net/event_loop.hpp"
+#include "net/exchange.hpp"
+
+namespace troupe::lua {
+
+void coroutine::wake_timer::on_timer() noexcept {
+  self->owner->host().wake(self->token);
+}
+
+script* script_host::deliver(wait_token token) {
+  coroutine* co = waits.take(token);
+  if (co == nullptr) return nullptr;
+  script* owner = co->owner;
+  net::event_loop& timers = loop();
+  timers.timers().cancel(co->timer);
+  co->token = wait_token::none;
+  co->status = coroutine_state::ready;
+  int arguments = 0;
+  if (co->finish != nullptr) {
+    // Results are pushed in the context of the script, as the API function itself would do.
+    const run_context before = current;
+    current.machine = &owner->machine_;
+    current.running = owner;
+    current.exchange = owner->exchange_;
+    arguments = co->finish(co->state, co->operation);
+    current = before;
+  }
+  co->operation = nullptr;
+  owner->run(co, arguments);
+  return owner;
+}
+
+script::script(vm& machine, script_host& host) : machine_(machine), host_(host) {}
+
+script::~script() { kill(); }
+
+script::progress script::start(int chunk, phase where, net::exchange* x, net::log_context& log) {
+  kill();
+  exchange_ = x;
+  log_ = &log;
+  phase_ = where;
+  coroutine& entry = machine_.acquire_entry();
+  machine_.push_chunk(entry.state, chunk);
+  return enter(entry, 0);
+}
+
+script::progress script::start(lua_State* from, int arguments, phase where, net::exchange* x,
+                               net::log_context& log) {
+  kill();
+  exchange_ = x;
+  log_ = &log;
+  phase_ = where;
+  coroutine& entry = machine_.acquire_entry();
+  lua_xmove(from, entry.state, arguments + 1);
+  return enter(entry, arguments);
+}
+
+script::progress script::enter(coroutine& first, int arguments) {
+  first.owner = this;
+  first.kind = coroutine_kind::entry;
+  first.parent = nullptr;
+  entry_ = &first;
+  entry_done_ = false;
+  results_ = nullptr;
+  result_count_ = 0;
+  exit_code = 0;
+  exited = false;
+  live_threads_ = 0;
+  lua_setexdata2(first.state, &first);
+  return run(&first, arguments);
+}
+
+script::progress script::run(coroutine* co, int arguments) {
+  const run_context before = current;
+  current.machine = &machine_;
+  current.running = this;
+  current.exchange = exchange_;
+  current.log = log_;
+  current.clock = &host_.loop().clock();
+  progress_ = progress::waiting;
+  while (co != nullptr) {
+    co->status = coroutine_state::running;
+    request_ = request::none;
+    lua_setexdata(co->state, exchange_);
+    const int status = lua_resume(co->state, arguments);
+    arguments = 0;
+    if (status == LUA_YIELD) {
+      switch (request_) {
+        case request::wait: break;
+        case request::wait_thread: co->status = coroutine_state::waiting; break;
+        case request::stop:
+          current = before;
+          return conclude(progress::stopped);
+        case request::resume: {
+          // The arguments lie on the resumer's stack.
+          const int count = target_->pending_arguments;
+          lua_xmove(co->state, target_->state, count);
+          lua_settop(co->state, 0);
+          co->status = coroutine_state::normal;
+          target_->parent = co;
+          arguments = count;
+          co = target_;
+          continue;
+        }
+        case request::yield:
+        case request::none: {  // none: a C library called lua_yield itself.
+          coroutine* parent = co->parent;
+          if (co->kind == coroutine_kind::user && parent != nullptr) {
+            const int count = lua_gettop(co->state);
+            co->status = coroutine_state::suspended;
+            co->parent = nullptr;
+            lua_pushboolean(parent->state, 1);
+            lua_checkstack(parent->state, count + 1);
+            lua_xmove(co->state, parent->state, count);
+            arguments = count + 1;
+            co = parent;
+            continue;
+          }
+          lua_settop(co->state, 0);
+          if (ready_.empty()) continue;  // Alone: goes on at once.
+          co->status = coroutine_state::ready;
+          ready_.push_back(co);
+          break;
+        }
+        case request::spawn: {  // The spawner goes to the tail, the child runs at once.
+          co->status = coroutine_state::ready;
+          co->pending_arguments = 1;
+          ready_.push_back(co);
+          arguments = target_->pending_arguments;
+          co = target_;
+          continue;
+        }
+      }
+      co = pick(arguments);
+    } else if (status == 0) {
+      co = ended(*co, lua_gettop(co->state), arguments);
+    } else {
+      co = broke(*co, status, arguments);
+    }
+    if (progress_ == progress::failed) {
+      current = before;
+      return conclude(progress::failed);
+    }
+    if (finished()) {
+      current = before;
+      return conclude(progress::done);
+    }
+  }
+  current = before;
+  return progress::waiting;
+}
+
+bool script::finished() const noexcept { return entry_done_ && live_threads_ == 0; }
+
+coroutine* script::pick(int& arguments) {
+  if (ready_.empty()) return nullptr;
+  coroutine* next = ready_.front();
+  ready_.erase(ready_.begin());
+  arguments = next->pending_arguments;
+  next->pending_arguments = 0;
+  return next;
+}
+
+coroutine* script::ended(coroutine& co, int results, int& arguments) {
+  switch (co.kind) {
+    case coroutine_kind::entry:
+      entry_done_ = true;
+      co.status = coroutine_state::dead;
+      results_ = co.state;
+      result_count_ = results;
+      return pick(arguments);
+    case coroutine_kind::user: {
+      coroutine* parent = co.parent;
+      co.status = coroutine_state::dead;
+      if (parent == nullptr) {  // Its resumer was killed.
+        release(co, false);
+        return pick(arguments);
+      }
+      lua_checkstack(parent->state, results + 1);
+      lua_pushboolean(parent->state, 1);
+      lua_xmove(co.state, parent->state, results);
+      arguments = results + 1;
+      release(co, false);
+      return parent;
+    }
+    case coroutine_kind::thread: return thread_ended(co, true, results, arguments);
+  }
+  return nullptr;
+}
+
+coroutine* script::broke(coroutine& co, int, int& arguments) {
+  switch (co.kind) {
+    case coroutine_kind::entry:
+      describe_error(co);
+      co.status = coroutine_state::dead;
+      progress_ = progress::failed;
+      return nullptr;
+    case coroutine_kind::user: {
+      coroutine* parent = co.parent;
+      co.status = coroutine_state::dead;
+      if (parent == nullptr) {
+        release(co, false);
+        return pick(arguments);
+      }
+      lua_checkstack(parent->state, 2);
+      lua_pushboolean(parent->state, 0);
+      lua_xmove(co.state, parent->state, 1);
+      arguments = 2;
+      release(co, false);
+      return parent;
+    }
+    case coroutine_kind::thread: {
+      describe_error(co);
+      if (log_->enabled(net::log_level::error)) {
+        log_->write(net::log_level::error, "lua user thread aborted: runtime error: " + error_);
+      }
+      const int top = lua_gettop(co.state);
+      return thread_ended(co, false, top > 0 ? 1 : 0, arguments);
+    }
+  }
+  return nullptr;
+}
+
+coroutine* script::thread_ended(coroutine& co, bool ok, int results, int& arguments) {
+  --live_threads_;
+  co.succeeded = ok;
+  coroutine* parent = co.parent;
+  const bool awaited = parent != nullptr && parent->status == coroutine_state::waiting &&
+                       parent->waits_for_any && co.waits_for == parent;
+  if (!awaited) {
+    co.status = coroutine_state::zombie;
+    return pick(arguments);
+  }
+  for (auto& other : coroutines_) {
+    if (other->waits_for == parent) other->waits_for = nullptr;
+  }
+  parent->waits_for_any = false;
+  lua_pushboolean(parent->state, ok ? 1 : 0);
+  lua_checkstack(parent->state, results);
+  lua_xmove(co.state, parent->state, results);
+  co.status = coroutine_state::dead;
+  release(co, false);
+  arguments = results + 1;
+  return parent;
+}
+
+void script::describe_error(coroutine& co) {
+  // Some errors are no strings: ngx_lua calls those "unknown reason".
+  const char* text = lua_tostring(co.state, -1);
+  error_message_ = text != nullptr ? std::string(text, lua_objlen(co.state, -1)) : "unknown reason";
+  error_ = error_message_;
+  append_traceback(error_, co);
+}
+
+void script::begin_wait(coroutine& co) noexcept {
+  co.status = coroutine_state::waiting;
+  co.token = host_.waits.add(co);
+}
+
+int script::wait(lua_State* state, void* operation, int (*finish)(lua_State*, void*),
+                 void (*cancel)(void*) noexcept) {
+  coroutine* co = of(state);
+  if (co == nullptr || co->is_nested || !lua_isyieldable(state)) {
+    if (cancel != nullptr) cancel(operation);
+    return luaL_error(state, "attempt to yield across C-call boundary");
+  }
+  co->operation = operation;
+  co->finish = finish;
+  co->cancel = cancel;
+  co->owner->begin_wait(*co);
+  co->owner->request_ = request::wait;
+  return lua_yield(state, 0);
+}
+
+int script::sleep(lua_State* state, std::int64_t ms) {
+  coroutine* co = of(state);
+  if (co == nullptr || co->is_nested || !lua_isyieldable(state)) {
+    return luaL_error(state, "attempt to yield across C-call boundary");
+  }
+  co->operation = nullptr;
+  co->finish = nullptr;
+  co->cancel = nullptr;
+  co->owner->begin_wait(*co);
+  co->timer.self = co;
+  co->owner->host_.loop().timers().arm(co->timer, ms);
+  co->owner->request_ = request::wait;
+  return lua_yield(state, 0);
+}
+
+int script::stop(lua_State* state) {
+  coroutine* co = of(state);
+  if (co == nullptr || co->is_nested || !lua_isyieldable(state)) {
+    return luaL_error(state, "attempt to yield across C-call boundary");
+  }
+  co->owner->request_ = request::stop;
+  return lua_yield(state, 0);
+}
+
+coroutine& script::create(lua_State* state, coroutine_kind kind) {
+  auto record = std::make_unique<coroutine>();
+  coroutine& co = *record;
+  co.state = lua_newthread(state);
+  lua_pushvalue(state, -1);
+  co.anchor = luaL_ref(state, LUA_REGISTRYINDEX);
+  co.kind = kind;
+  co.owner = this;
+  co.status = coroutine_state::suspended;
+  lua_setexdata2(co.state, &co);
+  coroutines_.push_back(std::move(record));
+  return co;
+}
+
+int script::resume_child(lua_State* state, coroutine& child, int arguments) {
+  coroutine* co = of(state);
+  script& self = *co->owner;
+  self.request_ = request::resume;
+  self.target_ = &child;
+  child.pending_arguments = arguments;
+  lua_checkstack(child.state, arguments + 1);
+  return lua_yield(state, arguments);
+}
+
+int script::yield_to_parent(lua_State* state) {
+  coroutine* co = of(state);
+  if (co != nullptr && !co->is_nested) co->owner->request_ = request::yield;
+  return lua_yield(state, lua_gettop(state));
+}
+
+int script::spawn(lua_State* state) {
+  // Function and arguments are on the stack.
+  coroutine* parent = of(state);
+  script& self = *parent->owner;
+  const int arguments = lua_gettop(state) - 1;
+  coroutine& child = self.create(state, coroutine_kind::thread);
+  lua_insert(state, 1);  // The new thread, to return it.
+  child.parent = parent;
+  child.pending_arguments = arguments;
+  lua_checkstack(child.state, arguments + 1);
+  lua_xmove(state, child.state, arguments + 1);
+  ++self.live_threads_;
+  self.request_ = request::spawn;
+  self.target_ = &child;
+  return lua_yield(state, 1);
+}
+
+int script::wait_thread(lua_State* state) {
+  coroutine* parent = of(state);
+  script& self = *parent->owner;
+  const int count = lua_gettop(state);
+  coroutine* last = nullptr;
+  for (int i = 1; i <= count; ++i) {
+    lua_State* thread = lua_tothread(state, i);
+    coroutine* child = of(thread);
+    last = child;
+    if (child == nullptr) continue;  // Over and collected.
+    if (child->status == coroutine_state::zombie) {
+      const int results = lua_gettop(child->state);
+      const int moved = child->succeeded ? results : std::min(results, 1);
+      lua_settop(state, 0);
+      lua_checkstack(state, moved + 1);
+      lua_pushboolean(state, child->succeeded ? 1 : 0);
+      if (!child->succeeded && results > 1) {
+        lua_pushvalue(child->state, results);
+        lua_xmove(child->state, state, 1);
+      } else {
+        lua_xmove(child->state, state, moved);
+      }
+      child->status = coroutine_state::dead;
+      self.release(*child, false);
+      return lua_gettop(state);
+    }
+  }
+  if (last == nullptr || last->status == coroutine_state::dead) {
+    for (int i = 1; i <= count; ++i) {
+      if (coroutine* child = of(lua_tothread(state, i))) child->waits_for = nullptr;
+    }
+    lua_pushnil(state);
+    lua_pushliteral(state, "already waited or killed");
+    return 2;
+  }
+  for (int i = 1; i <= count; ++i) {
+    if (coroutine* child = of(lua_tothread(state, i))) child->waits_for = parent;
+  }
+  parent->waits_for_any = true;
+  self.request_ = request::wait_thread;
+  return lua_yield(state, 0);
+}
+
+int script::kill_thread(lua_State* state) {
+  coroutine* child = of(lua_tothread(state, 1));
+  script& self = *of(state)->owner;
+  if (child->status == coroutine_state::zombie) {
+    self.release(*child, false);
+    lua_pushnil(state);
+    lua_pushliteral(state, "already terminated");
+    return 2;
+  }
+  std::erase(self.ready_, child);
+  --self.live_threads_;
+  self.release(*child, false);
+  lua_pushinteger(state, 1);
+  return 1;
+}
+
+void script::release(coroutine& co, bool reusable) noexcept {
+  if (co.token != wait_token::none) {
+    host_.waits.take(co.token);
+    host_.loop().timers().cancel(co.timer);
+    if (co.cancel != nullptr) co.cancel(co.operation);
+    co.token = wait_token::none;
+    co.operation = nullptr;
+  }
+  if (co.kind == coroutine_kind::entry) {
+    machine_.release_entry(co, reusable);
+    return;
+  }
+  // Coroutines that the dead one had resumed have lost their resumer.
+  for (auto& other : coroutines_) {
+    if (other->parent == &co) other->parent = nullptr;
+    if (other->waits_for == &co) other->waits_for = nullptr;
+  }
+  machine_.release(co, false);
+  auto found = std::find_if(coroutines_.begin(), coroutines_.end(),
+                            [&](const auto& record) { return record.get() == &co; });
+  if (found != coroutines_.end()) {
+    std::swap(*found, coroutines_.back());
+    coroutines_.pop_back();
+  }
+}
+
+script::progress script::conclude(progress p) noexcept {
+  progress_ = p;
+  ready_.clear();
+  while (!coroutines_.empty()) release(*coroutines_.back(), false);
+  live_threads_ = 0;
+  if (entry_ != nullptr) {
+    coroutine& entry = *entry_;
+    // The results stay readable on the entry's stack until the VM hands it out again.
+    release(entry, p == progress::done);
+    entry_ = nullptr;
+  }
+  return p;
+}
+
+void script::kill() noexcept {
+  if (entry_ != nullptr) conclude(progress::stopped);
+}
+
+}  // namespace troupe::lua

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lua/vm.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "lua/api_registry.hpp"
+#include "lua/coroutine.hpp"
+#include "lua/lib_registry.hpp"
+#include "lua/shared_dict.hpp"
+
+namespace troupe::lua {
+namespace {
+
+constexpr std::string_view write_guard_source = {
+#include "lua/write_guard.lua.inc"
+};
+
+void replace_all(std::string& text, std::string_view what, std::string_view with) {
+  for (std::size_t at = text.find(what); at != std::string::npos;
+       at = text.find(what, at + with.size())) {
+    text.replace(at, what.size(), with);
+  }
+}
+
+// `;;` stands for the default path, `$prefix` for the app's folder.
+std::string expand_path(std::string path, std::string_view prefix, std::string_view defaults) {
+  if (path.empty()) return std::string(defaults);
+  replace_all(path, "${prefix}", prefix);
+  replace_all(path, "$prefix", prefix);
+  if (const auto at = path.find(";;"); at != std::string::npos) {
+    std::string with = ";" + std::string(defaults) + ";";
+    path.replace(at, 2, with);
+    if (path.front() == ';') path.erase(0, 1);
+    if (path.back() == ';') path.pop_back();
+  }
+  return path;
+}
+
+std::string take_error(lua_State* state) {
+  std::size_t size = 0;
+  const char* text = lua_tolstring(state, -1, &size);
+  std::string error = text != nullptr ? std::string(text, size) : "unknown error";
+  lua_pop(state, 1);
+  return error;
+}
+
+}  // namespace
+
+vm::vm(vm_options options) : options_(std::move(options)) {}
+
+vm::~vm() {
+  if (state_ != nullptr) lua_close(state_);
+}
+
+tl::expected<std::unique_ptr<vm>, std::string> vm::create(vm_options options) {
+  std::unique_ptr<vm> machine(new vm(std::move(options)));
+  if (std::string error = machine->open(); !error.empty()) return tl::unexpected(error);
+  return machine;
+}
+
+std::string vm::open() {
+  state_ = luaL_newstate();
+  if (state_ == nullptr) return "not enough memory for a Lua VM";
+  lua_gc(state_, LUA_GCSTOP, 0);
+  luaL_openlibs(state_);
+
+  lua_getglobal(state_, "package");
+  auto set_path = [&](const char* field, const std::string& configured, const std::string& own) {
+    lua_getfield(state_, -1, field);
+    const std::string defaults = own + lua_tostring(state_, -1);
+    lua_pop(state_, 1);
+    const std::string path = expand_path(configured, options_.prefix, defaults);
+    lua_pushlstring(state_, path.data(), path.size());
+    lua_setfield(state_, -2, field);
+  };
+  set_path("path", options_.package_path,
+           options_.prefix.empty()
+               ? ""
+               : options_.prefix + "lua/?.lua;" + options_.prefix + "lua/?/init.lua;");
+  set_path("cpath", options_.package_cpath, "");
+  lua_pop(state_, 1);
+
+  lua_newtable(state_);
+  ctx_tables_ = luaL_ref(state_, LUA_REGISTRYINDEX);
+
+  // Areas find their VM through the registry while they are being installed.
+  lua_pushlightuserdata(state_, this);
+  lua_setfield(state_, LUA_REGISTRYINDEX, "troupe.vm");
+
+  preload(state_);
+  if (std::string error = install(state_, api_areas()); !error.empty()) return error;
+  for (const auto& [name, dict] : options_.shared_dicts) publish(state_, name, *dict);
+
+  // `require "ngx"` is the global table.
+  lua_getglobal(state_, "package");
+  lua_getfield(state_, -1, "loaded");
+  for (const char* name : {"ngx", "ndk"}) {
+    lua_getglobal(state_, name);
+    lua_setfield(state_, -2, name);
+  }
+  lua_pop(state_, 2);
+  lua_gc(state_, LUA_GCRESTART, 0);
+  return {};
+}
+
+tl::expected<void, std::string> vm::compile(const chunk_source& source) {
+  int status = 0;
+  if (source.path.empty()) {
+    status = luaL_loadbuffer(state_, source.text.data(), source.text.size(),
+                             source.chunk_name.c_str());
+  } else {
+    status = luaL_loadfile(state_, source.path.c_str());
+  }
+  if (status != 0) return tl::unexpected(take_error(state_));
+  if (chunks_.size() <= static_cast<std::size_t>(source.id)) {
+    chunks_.resize(static_cast<std::size_t>(source.id) + 1, LUA_NOREF);
+  }
+  int& slot = chunks_[static_cast<std::size_t>(source.id)];
+  if (slot != LUA_NOREF) luaL_unref(state_, LUA_REGISTRYINDEX, slot);
+  slot = luaL_ref(state_, LUA_REGISTRYINDEX);
+  return {};
+}
+
+tl::expected<int, std::string> vm::compile_file(const std::string& path, bool cached) {
+  if (cached) {
+    if (const auto found = files_.find(path); found != files_.end()) return found->second;
+  }
+  if (luaL_loadfile(state_, path.c_str()) != 0) return tl::unexpected(take_error(state_));
+  const auto known = files_.find(path);
+  const int id = known != files_.end() ? known->second : next_file_id_++;
+  if (known != files_.end()) luaL_unref(state_, LUA_REGISTRYINDEX, file_chunks_[id]);
+  file_chunks_[id] = luaL_ref(state_, LUA_REGISTRYINDEX);
+  files_[path] = id;
+  return id;
+}
+
+void vm::push_chunk(lua_State* to, int id) const {
+  if (static_cast<std::size_t>(id) < chunks_.size()) {
+    lua_rawgeti(to, LUA_REGISTRYINDEX, chunks_[static_cast<std::size_t>(id)]);
+    return;
+  }
+  lua_rawgeti(to, LUA_REGISTRYINDEX, file_chunks_.at(id));
+}
+
+void vm::guard_globals() {
+  if (luaL_loadbuffer(state_, write_guard_source.data(), write_guard_source.size(),
+                      "=_G write guard") != 0 ||
+      lua_pcall(state_, 0, 0, 0) != 0) {
+    lua_pop(state_, 1);
+  }
+}
+
+coroutine& vm::acquire_entry() {
+  if (!idle_entries_.empty()) {
+    coroutine& co = *idle_entries_.back();
+    idle_entries_.pop_back();
+    lua_settop(co.state, 0);
+    return co;
+  }
+  auto record = std::make_unique<coroutine>();
+  coroutine& co = *record;
+  co.state = lua_newthread(state_);
+  co.anchor = luaL_ref(state_, LUA_REGISTRYINDEX);
+  entries_.push_back(std::move(record));
+  return co;
+}
+
+void vm::release_entry(coroutine& co, bool reusable) noexcept {
+  co.owner = nullptr;
+  co.status = coroutine_state::suspended;
+  if (!reusable) {
+    // A coroutine that was cut off cannot run again; its record gets a new Lua thread.
+    lua_setexdata2(co.state, nullptr);
+    lua_setexdata(co.state, nullptr);
+    luaL_unref(state_, LUA_REGISTRYINDEX, co.anchor);
+    co.state = lua_newthread(state_);
+    co.anchor = luaL_ref(state_, LUA_REGISTRYINDEX);
+  }
+  idle_entries_.push_back(&co);
+}
+
+void vm::release(coroutine& co, bool) noexcept {
+  lua_setexdata2(co.state, nullptr);
+  lua_setexdata(co.state, nullptr);
+  luaL_unref(state_, LUA_REGISTRYINDEX, co.anchor);
+  co.anchor = LUA_NOREF;
+}
+
+int vm::new_ctx_slot() {
+  if (!ctx_free_.empty()) {
+    const int slot = ctx_free_.back();
+    ctx_free_.pop_back();
+    return slot;
+  }
+  return static_cast<int>(++ctx_next_);
+}
+
+void vm::release_ctx(int slot) noexcept {
+  lua_rawgeti(state_, LUA_REGISTRYINDEX, ctx_tables_);
+  lua_pushnil(state_);
+  lua_rawseti(state_, -2, slot);
+  lua_pop(state_, 1);
+  ctx_free_.push_back(slot);
+}
+
+void vm::push_ctx_tables(lua_State* to) const { lua_rawgeti(to, LUA_REGISTRYINDEX, ctx_tables_); }
+
+}  // namespace troupe::lua

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One LuaJIT VM: the one of a shard and release, with the API installed and the chunks of the
+// configuration compiled.
+//
+// Source   Lua 5.1 reference manual; lua_package_path and lua_code_cache of ngx_lua.
+// Thread   built on the loader's thread, then used by its shard's alone.
+// Memory   coroutines of handlers are pooled, so that a steady state makes no Lua threads.
+// Errors   Lua's own texts, with chunk names `content_by_lua(nginx.conf:12)`.
+#pragma once
+
+#include <lua.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <unordered_map>
+#include <vector>
+
+#include "lua/phase.hpp"
+
+namespace troupe::net {
+class log_context;
+}
+
+namespace troupe::lua {
+
+struct coroutine;
+class shared_dict;
+
+/// A script of the configuration.
+struct chunk_source {
+  int id = 0;                ///< Index in the VM, the same in all VMs of a release.
+  phase where = phase::none;
+  std::string chunk_name;    ///< "=content_by_lua(nginx.conf:12)"; "@path" for files.
+  std::string text;          ///< Empty for files.
+  std::string path;          ///< Absolute; empty for inlined code.
+};
+
+struct vm_options {
+  std::string prefix;                 ///< Of the app, with final slash.
+  std::string package_path;           ///< As configured; `;;` is the default path. "" for default.
+  std::string package_cpath;
+  std::vector<std::pair<std::string, shared_dict*>> shared_dicts;
+  int regex_cache_entries = 1024;
+  int regex_match_limit = 0;
+  int shard = 0;
+  int shards = 1;
+  net::log_context* log = nullptr;    ///< For code that runs without an exchange.
+};
+
+class vm {
+public:
+  static tl::expected<std::unique_ptr<vm>, std::string> create(vm_options options);
+  ~vm();
+  vm(const vm&) = delete;
+  vm& operator=(const vm&) = delete;
+
+  /// Compiles a chunk under its id. The error is Lua's text.
+  tl::expected<void, std::string> compile(const chunk_source& source);
+  /// Compiles a file whose path is known only when it is needed; cached by path.
+  tl::expected<int, std::string> compile_file(const std::string& path, bool cached);
+  void push_chunk(lua_State* to, int id) const;
+
+  /// From here on new globals are warned about (after init and init_worker).
+  void guard_globals();
+
+  [[nodiscard]] lua_State* state() const noexcept { return state_; }
+  [[nodiscard]] const vm_options& options() const noexcept { return options_; }
+
+  // --- For lua/script ---------------------------------------------------------------------------
+  coroutine& acquire_entry();
+  void release_entry(coroutine& co, bool reusable) noexcept;
+  void release(coroutine& co, bool reusable) noexcept;
+
+  // --- ngx.ctx: the tables lie in one Lua array, so that reading one is no C call ----------------
+  int new_ctx_slot();
+  void release_ctx(int slot) noexcept;
+  void push_ctx_tables(lua_State* to) const;
+  [[nodiscard]] std::size_t ctx_count() const noexcept { return ctx_next_ - ctx_free_.size(); }
+
+private:
+  explicit vm(vm_options options);
+  std::string open();
+
+  vm_options options_;
+  lua_State* state_ = nullptr;
+  std::vector<int> chunks_;                        ///< Registry references by id.
+  std::unordered_map<std::string, int> files_;     ///< Path -> id.
+  int next_file_id_ = 1 << 20;
+  std::unordered_map<int, int> file_chunks_;
+  std::vector<std::unique_ptr<coroutine>> entries_;
+  std::vector<coroutine*> idle_entries_;
+  int ctx_tables_ = LUA_NOREF;
+  std::size_t ctx_next_ = 0;
+  std::vector<int> ctx_free_;
+};
+
+}  // namespace troupe::lua

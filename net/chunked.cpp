@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/chunked.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace troupe::net {
+namespace {
+constexpr std::uint32_t most_overhead = 16384;
+
+int hex_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+}  // namespace
+
+chunked_decoder::status chunked_decoder::decode(std::string_view& in,
+                                                std::string_view& piece) noexcept {
+  piece = {};
+  auto fail = [&] {
+    state_ = state::failed;
+    return status::failed;
+  };
+  while (!in.empty()) {
+    const char c = in.front();
+    switch (state_) {
+      case state::size_start: {
+        const int digit = hex_digit(c);
+        if (digit < 0) return fail();
+        left_ = static_cast<std::uint64_t>(digit);
+        state_ = state::size;
+        in.remove_prefix(1);
+        break;
+      }
+      case state::size: {
+        const int digit = hex_digit(c);
+        if (digit >= 0) {
+          if (left_ > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / 16 - 1) {
+            return fail();
+          }
+          left_ = left_ * 16 + static_cast<std::uint64_t>(digit);
+        } else if (c == '\r') {
+          state_ = state::size_lf;
+        } else if (c == ';' || c == ' ' || c == '\t') {
+          state_ = state::extension;
+        } else {
+          return fail();
+        }
+        in.remove_prefix(1);
+        break;
+      }
+      case state::extension: {
+        if (c == '\r') {
+          state_ = state::size_lf;
+        } else if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f ||
+                   ++overhead_ > most_overhead) {
+          return fail();
+        }
+        in.remove_prefix(1);
+        break;
+      }
+      case state::size_lf:
+        if (c != '\n') return fail();
+        in.remove_prefix(1);
+        state_ = left_ == 0 ? state::trailer_start : state::data;
+        break;
+      case state::data: {
+        const std::size_t part = static_cast<std::size_t>(std::min<std::uint64_t>(left_, in.size()));
+        piece = in.substr(0, part);
+        in.remove_prefix(part);
+        left_ -= part;
+        if (left_ == 0) state_ = state::data_cr;
+        return status::need_more;
+      }
+      case state::data_cr:
+        if (c != '\r') return fail();
+        in.remove_prefix(1);
+        state_ = state::data_lf;
+        break;
+      case state::data_lf:
+        if (c != '\n') return fail();
+        in.remove_prefix(1);
+        state_ = state::size_start;
+        break;
+      case state::trailer_start:
+        if (c == '\r') {
+          state_ = state::last_lf;
+        } else if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f || ++overhead_ > most_overhead) {
+          return fail();
+        } else {
+          state_ = state::trailer;
+        }
+        in.remove_prefix(1);
+        break;
+      case state::trailer:
+        if (c == '\r') {
+          state_ = state::trailer_lf;
+        } else if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f ||
+                   ++overhead_ > most_overhead) {
+          return fail();
+        }
+        in.remove_prefix(1);
+        break;
+      case state::trailer_lf:
+        if (c != '\n') return fail();
+        in.remove_prefix(1);
+        state_ = state::trailer_start;
+        break;
+      case state::last_lf:
+        if (c != '\n') return fail();
+        in.remove_prefix(1);
+        state_ = state::done;
+        return status::done;
+      case state::done: return status::done;
+      case state::failed: return status::failed;
+    }
+  }
+  if (state_ == state::done) return status::done;
+  return state_ == state::failed ? status::failed : status::need_more;
+}
+
+std::size_t write_chunk_head(char* to, std::size_t size) noexcept {
+  char digits[16];
+  std::size_t count = 0;
+  do {
+    digits[count++] = "0123456789abcdef"[size & 15];
+    size >>= 4;
+  } while (size != 0);
+  for (std::size_t i = 0; i < count; ++i) to[i] = digits[count - 1 - i];
+  to[count] = '\r';
+  to[count + 1] = '\n';
+  return count + 2;
+}
+
+}  // namespace troupe::net

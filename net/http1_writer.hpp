@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes the head of an HTTP/1.x response and frames its body.
+//
+// Source   RFC 9112 sections 4, 6, 7; the order of fields is nginx's.
+// Thread   shard.
+// Called   by actors/connection.
+#pragma once
+
+#include <cstdint>
+
+#include "net/exchange.hpp"
+
+namespace troupe::net {
+
+/// Decides the framing and whether the connection can stay, and appends the head to x.wire.
+/// @param now_s  for Date.
+void write_response_head(exchange& x, std::int64_t now_s);
+
+/// Moves body_out to x.wire, framed.
+void write_response_body(exchange& x, bool last);
+
+}  // namespace troupe::net
