@@ -20,6 +20,7 @@ namespace {
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> list;
+  list.reserve(texts.size() + 1);
   for (auto& text : texts) list.push_back(text.data());
   list.push_back(nullptr);
   return list;
@@ -36,7 +37,7 @@ bool take(int fd, std::string& into) {
 
 }  // namespace
 
-process::process(std::vector<std::string> command, process_options options) {
+process::process(std::vector<std::string> command, const process_options& options) {
   // A daemon's process becomes a child of the test when its parent leaves it, and can be waited
   // for.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -48,7 +49,8 @@ process::process(std::vector<std::string> command, process_options options) {
       replaced = replaced || (text.starts_with(name) && text.substr(name.size()).starts_with('='));
     if (!replaced) environment.emplace_back(text);
   }
-  for (const auto& [name, value] : options.environment) environment.push_back(name + "=" + value);
+  for (const auto& [name, value] : options.environment)
+    environment.emplace_back(name).append("=").append(value);
   const auto arguments = pointers(command);
   const auto variables = pointers(environment);
   const std::string folder = options.folder.string();
@@ -156,8 +158,8 @@ bool process::wait_for(
   return found;
 }
 
-finished run(std::vector<std::string> command, process_options options) {
-  process program(std::move(command), std::move(options));
+finished run(std::vector<std::string> command, const process_options& options) {
+  process program(std::move(command), options);
   const int status = program.wait();
   // All of the output is there once the streams have ended, a moment after the process.
   program.wait_for([](const std::string&, const std::string&) { return false; },

@@ -35,7 +35,7 @@ struct process_options {
 
 class process {
  public:
-  explicit process(std::vector<std::string> command, process_options options = {});
+  explicit process(std::vector<std::string> command, const process_options& options = {});
   /// Kills it if it still runs.
   ~process();
   process(const process&) = delete;
@@ -72,7 +72,7 @@ struct finished {
 };
 
 /// Runs a program that ends by itself.
-finished run(std::vector<std::string> command, process_options options = {});
+finished run(std::vector<std::string> command, const process_options& options = {});
 
 /// Waits for the end of a child, or of a grandchild whose parent is gone.
 /// @return its exit status, 128 + the signal that ended it, or nothing if it still runs

@@ -72,9 +72,9 @@ std::filesystem::path source_folder() {
   return TROUPE_SOURCE_FOLDER;
 }
 
-finished run_troupe(std::vector<std::string> words, process_options options) {
+finished run_troupe(std::vector<std::string> words, const process_options& options) {
   words.insert(words.begin(), binary_under_test());
-  return run(std::move(words), std::move(options));
+  return run(std::move(words), options);
 }
 
 test_node::test_node(test_node_options options) : options_(std::move(options)) {

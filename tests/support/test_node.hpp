@@ -93,7 +93,7 @@ class test_node {
 };
 
 /// Runs the binary under test with these words, until it ends by itself: `check`, `version`, `-t`.
-finished run_troupe(std::vector<std::string> words, process_options options = {});
+finished run_troupe(std::vector<std::string> words, const process_options& options = {});
 
 /// The binary under test: $TROUPE_TEST_BINARY, or the one of this build.
 std::string binary_under_test();
