@@ -4,20 +4,6 @@
 namespace troupe::net {
 namespace {
 constexpr std::size_t kept_head_capacity = 8192;
-
-void append_escaped(std::string& out, std::string_view text) {
-  static constexpr char digits[] = "0123456789ABCDEF";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      out += "\\x";
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
-    } else {
-      out += c;
-    }
-  }
-}
 }  // namespace
 
 exchange::exchange() = default;
