@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/conf/directive_table.hpp"
 
+#include "runtime/conf/edit_distance.hpp"
 #include "runtime/conf/values.hpp"
 
 #include <algorithm>
@@ -41,25 +42,6 @@ std::string names_of(context_set contexts) {
     text += name;
   }
   return text;
-}
-
-/// Edits (insert, delete, replace, swap of neighbours) from a to b; gives up above `limit`.
-std::size_t distance(std::string_view a, std::string_view b, std::size_t limit) {
-  const auto difference = a.size() > b.size() ? a.size() - b.size() : b.size() - a.size();
-  if (difference > limit) return limit + 1;
-  std::vector<std::size_t> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) above[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1])});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        row[j] = std::min(row[j], before[j - 2] + 1);
-    }
-    before.swap(above);
-    above.swap(row);
-  }
-  return above[b.size()];
 }
 
 }  // namespace
@@ -163,7 +145,7 @@ std::vector<std::string_view> directive_table::nearest(std::string_view name,
     // A third of the name may be wrong, of short ones one letter, never the most of it.
     const auto limit = std::clamp<std::size_t>(std::min(name.size(), known.size()) / 3, 1, 3);
     if (known.size() < 3) continue;
-    const auto edits = distance(lowered, known, limit);
+    const auto edits = edit_distance(lowered, known, limit);
     if (edits <= limit) near.push_back({edits, find(known, where) == nullptr, known});
   }
   std::sort(near.begin(), near.end());

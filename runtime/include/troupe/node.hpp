@@ -52,7 +52,7 @@ struct listener_info {
 struct process_settings {
   bool daemon = true;
   bool master_process = true;
-  std::string pid_file;           ///< Absolute; empty: none is written.
+  std::string pid_file;           ///< Of `pid`, absolute; empty: it is not given.
   std::string error_log;          ///< The main context's first one: absolute, or "stderr".
   std::string working_directory;  ///< Empty: as it is.
   std::string user;               ///< Of `user`; empty: as it is.

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/commands/command.hpp"
+
+#include "runtime/commands/spelling.hpp"
+#include "runtime/commands/terminal.hpp"
+#include "runtime/nginx_invocation.hpp"
+#include "runtime/versions.hpp"
+
+#include <array>
+
+namespace troupe {
+namespace {
+
+constexpr std::array table = {
+    command{"run", "serve an app in the foreground", run_command},
+    command{"check", "check an app as `run` would, without serving it", check_command},
+    command{"version", "the versions of troupe and its libraries", version_command},
+};
+
+int unknown_command(const std::string& word) {
+  std::vector<std::string_view> names;
+  for (const command& each : table) names.push_back(each.name);
+  diagnostic problem{.reason = "unknown command \"" + word + '"',
+                     .hint = "`troupe --help` lists the commands"};
+  if (const auto near = nearest(word, names); !near.empty()) {
+    problem.hint = "did you mean `troupe " + std::string(near[0]) + "`?";
+  }
+  complain(problem);
+  return exit_usage;
+}
+
+}  // namespace
+
+std::span<const command> commands() noexcept {
+  return table;
+}
+
+std::string general_help() {
+  std::string text =
+      "troupe " + std::string(troupe_version()) +
+      ": serves OpenResty apps on actors.\n"
+      "\n"
+      "Usage: troupe COMMAND [FLAG…]\n"
+      "       troupe [-tTvVq] [-p PREFIX] [-c CONF] [-s SIGNAL] [-g DIRECTIVES] [-e FILE]\n"
+      "\n"
+      "Commands\n";
+  for (const command& each : table) {
+    text += "  " + std::string(each.name) + std::string(10 - each.name.size(), ' ') +
+            std::string(each.help) + '\n';
+  }
+  text +=
+      "\n"
+      "Examples\n"
+      "  troupe run examples/hello                 serve an app folder\n"
+      "  troupe run examples/echo --port 9000      on another port\n"
+      "  troupe check examples/echo                find its mistakes without serving it\n"
+      "  troupe -p /srv/app/ -c conf/nginx.conf    as nginx would be started, in the background\n"
+      "  troupe -p /srv/app/ -c conf/nginx.conf -s reload\n"
+      "\n"
+      "`troupe COMMAND --help` says more of a command, `troupe -h -v` of nginx's switches.\n";
+  return text;
+}
+
+int perform(words arguments) {
+  if (arguments.empty()) {
+    std::fputs(general_help().c_str(), stderr);
+    return exit_usage;
+  }
+  const std::string& first = arguments[0];
+  if (first == "help" && arguments.size() > 1) {
+    const std::array<std::string, 2> asked = {arguments[1], "--help"};
+    return perform(asked);
+  }
+  if (first == "help" || first == "--help" || (arguments.size() == 1 && first == "-h")) {
+    std::fputs(general_help().c_str(), stdout);
+    return exit_done;
+  }
+  if (first == "--version") return version_command({});
+  if (is_nginx_invocation(arguments)) return nginx_command(arguments);
+  for (const command& each : table) {
+    if (first == each.name) return each.perform(arguments.subspan(1));
+  }
+  return unknown_command(first);
+}
+
+}  // namespace troupe
