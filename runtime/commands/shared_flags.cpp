@@ -95,7 +95,8 @@ class command_parser {
   }
 
   CLI::Option* node_flag(CLI::Option* option, const char* placeholder) {
-    return option->option_text(placeholder)->group("Shared flags");
+    // As everywhere, the last of several wins: scripts append what they want otherwise.
+    return option->option_text(placeholder)->group("Shared flags")->take_last();
   }
 
   void add_node_flags() {
@@ -115,10 +116,10 @@ class command_parser {
     node_flag(app_.add_option("--log-level", level_,
                               "of all error logs: emerg alert crit error warn notice info debug"),
               "L");
-    node_flag(app_.add_option("--set", settings_, "a configuration value; may be repeated")
-                  ->take_all()
-                  ->allow_extra_args(false),
-              "KEY=VALUE");
+    node_flag(app_.add_option("--set", settings_, "a configuration value; may be repeated"),
+              "KEY=VALUE")
+        ->take_all()
+        ->allow_extra_args(false);
   }
 
   static bool is_environment_s(const CLI::Option& option) {

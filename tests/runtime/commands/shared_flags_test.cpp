@@ -81,6 +81,12 @@ TEST_F(shared_flags_test, the_command_line_gives_each) {
   EXPECT_EQ(expect_, 7u);
 }
 
+TEST_F(shared_flags_test, the_last_of_several_wins) {
+  auto flags = parse({"--port", "1", "app", "--port", "2"});
+  ASSERT_TRUE(flags) << said_;
+  EXPECT_EQ(flags->port, 2);
+}
+
 TEST_F(shared_flags_test, a_flag_beats_the_environment_which_beats_the_file) {
   const std::string file = folder_.write("troupe.toml",
                                          "name = \"of-file\"\n"

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `troupe run`, `check` and `version` as a user at a shell meets them.
+#include "tests/support/free_port.hpp"
+#include "tests/support/test_client.hpp"
+#include "tests/support/test_node.hpp"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <string>
+#include <vector>
+
+namespace troupe::tests {
+namespace {
+
+constexpr const char* ok_server = "server { listen 8080; location / { return 200 'ok'; } }";
+
+TEST(command_line, run_serves_until_it_is_told_to_stop) {
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT}) {
+    test_node node({.conf = ok_server});
+    EXPECT_EQ(test_client(node).get("/").body, "ok");
+    EXPECT_EQ(node.stop(number), 0);
+    EXPECT_EQ(node.log_lines(level::warn), no_lines);
+  }
+}
+
+TEST(command_line, run_stays_in_the_foreground_whatever_the_app_says) {
+  test_node node({.conf = ok_server, .main = "daemon on;"});
+  EXPECT_TRUE(node.is_running());
+  EXPECT_EQ(node.stop(), 0);
+}
+
+TEST(command_line, every_listener_is_printed_and_moves_by_the_same_distance) {
+  free_port first;
+  const int port = first.number();
+  test_node node({.conf = "server { listen 20000; listen 127.0.0.1:20001; return 200 'ok'; }",
+                  .flags = {"--port", std::to_string(port)}});
+  EXPECT_EQ(node.out(), "listening on http://127.0.0.1:" + std::to_string(port) +
+                            "\nlistening on http://127.0.0.1:" + std::to_string(port + 1) + "\n");
+  EXPECT_EQ(test_client(node, 1).get("/").body, "ok");
+  EXPECT_EQ(node.stop(), 0);
+}
+
+TEST(command_line, a_port_in_use_is_named_and_nothing_is_left_running) {
+  test_node first({.conf = ok_server});
+  const std::string port = std::to_string(first.port());
+  test_node second(
+      {.conf = "server { listen " + port + "; }", .flags = {"--port", port}, .starts = false});
+  EXPECT_EQ(second.wait(), 1);
+  EXPECT_EQ(second.out(), "");
+  EXPECT_NE(second.log().find("bind() to 0.0.0.0:" + port + " failed (98: Address already in use)"),
+            std::string::npos)
+      << second.log();
+  EXPECT_EQ(test_client(first).get("/").body, "ok");
+  EXPECT_EQ(first.stop(), 0);
+}
+
+TEST(command_line, the_second_process_on_a_data_folder_is_told_who_has_it) {
+  test_node node({.conf = ok_server});
+  auto second = run_troupe(
+      {"run", node.folder().string(), "--data", (node.folder() / "data").string(), "--port", "0"});
+  EXPECT_EQ(second.status, 1);
+  EXPECT_EQ(second.out, "");
+  EXPECT_NE(second.err.find(" is in use by process " + std::to_string(node.pid()) + " ("),
+            std::string::npos)
+      << second.err;
+  EXPECT_NE(second.err.find("hint: give this node another --name or --data"), std::string::npos);
+  EXPECT_EQ(node.stop(), 0);
+}
+
+TEST(command_line, a_folder_without_an_app_is_refused) {
+  temp_dir folder;
+  auto refused =
+      run_troupe({"run", folder.path().string(), "--data", (folder.path() / "data").string()});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("neither nginx.conf nor conf/nginx.conf"), std::string::npos);
+}
+
+TEST(command_line, check_is_quiet_about_a_good_app_and_exact_about_a_bad_one) {
+  temp_dir folder;
+  folder.write("nginx.conf", ok_server);
+  auto good = run_troupe({"check", folder.path().string()});
+  EXPECT_EQ(good.status, 0);
+  EXPECT_EQ(good.out, folder.path().string() + ": ok\n");
+  EXPECT_EQ(good.err, "");
+  EXPECT_EQ(run_troupe({"check", folder.path().string(), "--json"}).out,
+            "{\"ok\":true,\"warnings\":[]}\n");
+
+  const std::string conf = folder.write("nginx.conf", "server {\n  lisen 8080;\n}\n");
+  auto bad = run_troupe({"check", folder.path().string()});
+  EXPECT_EQ(bad.status, 1);
+  EXPECT_EQ(bad.out, "");
+  EXPECT_TRUE(bad.err.starts_with(conf + ":2: unknown directive \"lisen\"\n")) << bad.err;
+  EXPECT_NE(bad.err.find("listen"), std::string::npos);
+  auto json = run_troupe({"check", folder.path().string(), "--json"});
+  EXPECT_EQ(json.status, 1);
+  EXPECT_EQ(json.err, "");
+  EXPECT_TRUE(json.out.starts_with("{\"error\":\"check_failed\",\"reason\":")) << json.out;
+  EXPECT_NE(json.out.find("\"line\":2"), std::string::npos);
+}
+
+TEST(command_line, a_slip_gets_a_hint_and_status_2) {
+  auto command = run_troupe({"rum", "app"});
+  EXPECT_EQ(command.status, 2);
+  EXPECT_EQ(command.err, "unknown command \"rum\"\n  hint: did you mean `troupe run`?\n");
+  auto flag = run_troupe({"run", "app", "--prot", "1"});
+  EXPECT_EQ(flag.status, 2);
+  EXPECT_EQ(flag.err, "unknown flag \"--prot\"\n  hint: did you mean --port?\n");
+  EXPECT_EQ(run_troupe({}).status, 2);
+}
+
+TEST(command_line, help_and_version_go_to_stdout) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"help"}, {"--help"}, {"-h"}, {"run", "--help"}, {"help", "run"}, {"version"}}) {
+    auto said = run_troupe(words);
+    EXPECT_EQ(said.status, 0) << words[0];
+    EXPECT_NE(said.out, "") << words[0];
+    EXPECT_EQ(said.err, "") << words[0];
+  }
+  EXPECT_TRUE(run_troupe({"version", "--json"}).out.starts_with("{\"version\":\""));
+}
+
+}  // namespace
+}  // namespace troupe::tests
