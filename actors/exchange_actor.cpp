@@ -155,9 +155,9 @@ void exchange_actor::internal_redirect(std::string_view uri, std::string_view ar
   x.is_internal = true;
   x.captures.clear();
   x.access_code = 0;
-  if (x.ctx_ref >= 0) {
+  if (x.ctx_ref > 0) {
     box.release->machine().release_ctx(x.ctx_ref);
-    x.ctx_ref = -2;
+    x.ctx_ref = 0;
   }
   restart();
 }
@@ -185,9 +185,9 @@ void exchange_actor::named_location(std::string_view name) {
   x.next = direction::onward;
   x.is_internal = true;
   x.access_code = 0;
-  if (x.ctx_ref >= 0) {
+  if (x.ctx_ref > 0) {
     box.release->machine().release_ctx(x.ctx_ref);
-    x.ctx_ref = -2;
+    x.ctx_ref = 0;
   }
   enter_place(*box.server->places[static_cast<std::size_t>(found)]);
 }
@@ -207,7 +207,6 @@ void exchange_actor::drop() {
   step_ = step::idle;
   filtering_ = filtering::none;
   completing_ = false;
-  filter_resume_ = lua::wait_token::none;
   filtered_.release();
   std::string().swap(filter_input_);
 }
@@ -222,8 +221,7 @@ void exchange_actor::finish(int status) {
   if (box.filter && filtering_ != filtering::none) {
     box.filter->kill();
     filtering_ = filtering::none;
-    filter_resume_ = lua::wait_token::none;
-  }
+    }
   if (status == 444 || status == 499 || status == -1 || (status == 408 && x.header_sent)) {
     // Nothing (more) is said to the client.
     if (status > 0 && !x.header_sent) x.status = x.error_status = status;
@@ -334,7 +332,7 @@ void exchange_actor::complete() {
   }
   x.eof_sent = true;
   completing_ = true;
-  if (filter_output(box, true, lua::wait_token::none) == progress::waiting) return;
+  if (filter(x, true) == progress::waiting) return;
   completing_ = false;
   after_output();
 }
@@ -405,11 +403,9 @@ void exchange_actor::on_progress(lua::script& resumed) {
   enter_again();
 }
 
-net::exchange_owner::progress exchange_actor::filter_output(exchange_box& box, bool last,
-                                                            lua::wait_token resume) {
-  net::exchange& x = box.x;
+net::exchange_owner::progress exchange_actor::filter(net::exchange& x, bool last) {
+  exchange_box& box = *current_;
   filter_last_ = last;
-  filter_resume_ = resume;
   if (!x.header_sent) {
     if (x.has_header_filter && !x.header_filter_done) {
       if (run_header_filter(box) == progress::waiting) return progress::waiting;
@@ -508,7 +504,7 @@ void exchange_actor::filter_progress(lua::script& filter) {
   exchange_box& box = *current_;
   net::exchange& x = box.x;
   const filtering was = std::exchange(filtering_, filtering::none);
-  // Take up filter_output() or run_body_filter() where the filter's wait cut them off.
+  // Take up filter() or run_body_filter() where the filter's wait cut them off.
   const bool failed = filter.state() == lua::script::progress::failed;
   if (failed) {
     if (x.enabled(log_level::error)) {
@@ -522,12 +518,11 @@ void exchange_actor::filter_progress(lua::script& filter) {
     x.body_out.append(x.filter_chunk);
     if (x.filter_eof) x.filter_ended = x.eof_sent = true;
     send_body(x, x.filter_eof);
-  } else if (filter_output(box, filter_last_, filter_resume_) == progress::waiting) {
+  } else if (filter(x, filter_last_) == progress::waiting) {
     return;
   }
-  if (const auto token = std::exchange(filter_resume_, lua::wait_token::none);
-      token != lua::wait_token::none) {
-    wake(token);
+  if (const auto waiter = std::exchange(x.filter_waiter, 0); waiter != 0) {
+    wake(static_cast<lua::wait_token>(waiter));
   }
   if (completing_) {
     completing_ = false;

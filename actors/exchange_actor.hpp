@@ -26,11 +26,8 @@ class exchange_actor : public script_actor, public net::exchange_owner {
 public:
   exchange_actor(caf::actor_config& config, shard& home) : script_actor(config, home) {}
 
-  /// Runs what output filters there are over the pending output and hands the result on. Used by
-  /// the slow path of ngx.print. `waiting`: a filter waits; `resume` is told when it is over.
-  progress filter_output(exchange_box& box, bool last, lua::wait_token resume);
-
   // net::exchange_owner
+  progress filter(net::exchange& x, bool last) override;
   bool commit_head(net::exchange& x) override;
 
   [[nodiscard]] exchange_box* current() const noexcept {
@@ -99,7 +96,6 @@ private:
   enum class filtering { none, header, body } filtering_ = filtering::none;
   bool filter_last_ = false;
   bool completing_ = false;  ///< The filter works for complete(), not for a handler.
-  lua::wait_token filter_resume_ = lua::wait_token::none;
   net::output_buffer filtered_;
   std::string filter_input_;
 };

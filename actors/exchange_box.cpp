@@ -21,7 +21,7 @@ exchange_ref::~exchange_ref() {
 void exchange_box::reset() noexcept {
   handler.reset();
   filter.reset();
-  if (x.ctx_ref >= 0 && release) release->machine().release_ctx(x.ctx_ref);
+  if (x.ctx_ref > 0 && release) release->machine().release_ctx(x.ctx_ref);
   x.reset();
   owner = nullptr;
   server = nullptr;

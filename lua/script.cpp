@@ -260,23 +260,29 @@ void script::describe_error(coroutine& co) {
   append_traceback(error_, co);
 }
 
-void script::begin_wait(coroutine& co) noexcept {
+void script::register_wait(coroutine& co) noexcept {
   co.status = coroutine_state::waiting;
   co.token = host_.waits.add(co);
 }
 
-int script::wait(lua_State* state, void* operation, int (*finish)(lua_State*, void*),
-                 void (*cancel)(void*) noexcept) {
+wait_token script::begin_wait(lua_State* state, void* operation,
+                              int (*finish)(lua_State*, void*), void (*cancel)(void*) noexcept) {
   coroutine* co = of(state);
   if (co == nullptr || co->is_nested || !lua_isyieldable(state)) {
     if (cancel != nullptr) cancel(operation);
-    return luaL_error(state, "attempt to yield across C-call boundary");
+    luaL_error(state, "attempt to yield across C-call boundary");
   }
   co->operation = operation;
   co->finish = finish;
   co->cancel = cancel;
-  co->owner->begin_wait(*co);
+  co->owner->register_wait(*co);
   co->owner->request_ = request::wait;
+  return co->token;
+}
+
+int script::wait(lua_State* state, void* operation, int (*finish)(lua_State*, void*),
+                 void (*cancel)(void*) noexcept) {
+  begin_wait(state, operation, finish, cancel);
   return lua_yield(state, 0);
 }
 
@@ -288,7 +294,7 @@ int script::sleep(lua_State* state, std::int64_t ms) {
   co->operation = nullptr;
   co->finish = nullptr;
   co->cancel = nullptr;
-  co->owner->begin_wait(*co);
+  co->owner->register_wait(*co);
   co->timer.self = co;
   co->owner->host_.loop().timers().arm(co->timer, ms);
   co->owner->request_ = request::wait;

@@ -105,6 +105,9 @@ public:
   /// stands in the way, after calling `cancel`.
   static int wait(lua_State* state, void* operation, int (*finish)(lua_State*, void*),
                   void (*cancel)(void*) noexcept);
+  /// The first half of wait(): registers it and gives the token; lua_yield(L, 0) must follow.
+  static wait_token begin_wait(lua_State* state, void* operation,
+                               int (*finish)(lua_State*, void*), void (*cancel)(void*) noexcept);
   /// Ends the whole script. Use as `return script::stop(L)`.
   static int stop(lua_State* state);
   /// Like wait(), for a time only.
@@ -130,7 +133,7 @@ private:
   coroutine* thread_ended(coroutine& co, bool ok, int results, int& arguments);
   bool finished() const noexcept;
   void describe_error(coroutine& co);
-  void begin_wait(coroutine& co) noexcept;
+  void register_wait(coroutine& co) noexcept;
   void release(coroutine& co, bool reusable) noexcept;
   progress conclude(progress p) noexcept;
 

@@ -22,6 +22,7 @@
 
 namespace troupe::net {
 class log_context;
+class variable_table;
 }
 
 namespace troupe::lua {
@@ -43,6 +44,7 @@ struct vm_options {
   std::string package_path;           ///< As configured; `;;` is the default path. "" for default.
   std::string package_cpath;
   std::vector<std::pair<std::string, shared_dict*>> shared_dicts;
+  const net::variable_table* variables = nullptr;  ///< Of the release; outlives the VM.
   int regex_cache_entries = 1024;
   int regex_match_limit = 0;
   int shard = 0;

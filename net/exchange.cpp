@@ -53,14 +53,14 @@ void exchange::reset() noexcept {
   buffering_http10 = disable_not_modified = failed = aborted = false;
   body_out.clear();
   body_bytes_sent = bytes_sent = 0;
-  ctx_ref = -2;
+  ctx_ref = 0;
   header_filter_done = has_header_filter = has_body_filter = filter_ended = false;
   default_type_wanted = true;
   server_hidden = date_hidden = false;
   filter_status = 0;
   wire.clear();
   head_start = 0;
-  body_waiter = 0;
+  body_waiter = filter_waiter = 0;
   flush_waiters.clear();
   flush_error = nullptr;
   filter_chunk = {};

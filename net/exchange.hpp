@@ -66,6 +66,9 @@ public:
   virtual bool commit_head(exchange& x) = 0;
   /// Lets pending output go to the client. `waiting`: the socket is full.
   virtual progress flush(exchange& x) = 0;
+  /// Lets the output filters work on the pending output and hands the result on; `last`: nothing
+  /// follows. `waiting`: a filter waits; the owner will wake x.filter_waiter.
+  virtual progress filter(exchange& x, bool last) = 0;
   /// The client is gone or the response failed: nothing more can be sent.
   [[nodiscard]] virtual bool is_broken(const exchange& x) const noexcept = 0;
 };
@@ -185,7 +188,7 @@ public:
   std::uint64_t bytes_sent = 0;
 
   // --- Lua -------------------------------------------------------------------------------------
-  int ctx_ref = -2;                     ///< Registry reference of ngx.ctx; LUA_NOREF: none.
+  int ctx_ref = 0;                       ///< Slot of ngx.ctx in the VM; 0: none yet.
   bool header_filter_done = false;
   int filter_status = 0;                ///< ngx.exit(code) of a header filter; 0: none.
   std::string_view filter_chunk;        ///< ngx.arg[1] of a running body filter.
@@ -193,6 +196,7 @@ public:
   bool filter_ended = false;            ///< A body filter forced the end: later input is dropped.
 
   std::uint64_t body_waiter = 0;        ///< Token of the coroutine that waits for the body.
+  std::uint64_t filter_waiter = 0;      ///< Token of the coroutine whose output a filter works on.
   std::vector<std::uint64_t> flush_waiters;  ///< Tokens of those that wait for an empty socket.
   const char* flush_error = nullptr;    ///< Why they did so in vain.
 

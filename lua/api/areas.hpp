@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The areas of the API, one a file. A new area is declared here and listed in lua/api_registry.cpp.
+#pragma once
+
+#include "lua/api_registry.hpp"
+
+namespace troupe::lua {
+
+extern const api_area core_area;
+extern const api_area const_area;
+extern const api_area coroutine_area;
+extern const api_area log_area;
+extern const api_area time_area;
+extern const api_area codec_area;
+extern const api_area digest_area;
+extern const api_area re_area;
+extern const api_area shdict_area;
+extern const api_area output_area;
+extern const api_area control_area;
+extern const api_area request_area;
+extern const api_area body_area;
+extern const api_area header_area;
+extern const api_area var_area;
+extern const api_area ctx_area;
+
+}  // namespace troupe::lua

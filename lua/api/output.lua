@@ -1,0 +1,126 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- ngx.print, say, flush, eof, send_headers, headers_sent.
+local c, ngx, native, check = ...
+local type, select, tostring, error = type, select, tostring, error
+local begin, append, commit, write, line = c.begin, c.append, c.commit, c.write, c.line
+local filter = native.filter
+local null = ngx.null
+
+local texts = { [2] = "header only", [3] = "seen eof", [4] = "nginx output filter error",
+                [5] = "raw request socket acquired" }
+
+local function failed(code)
+  if code > 1 then return nil, texts[code] end
+  if code == 1 then return filter() end
+  if code == -1 then error("no request found", 3) end
+  error(check.disabled(), 3)
+end
+
+-- Calls append with the text of each value; raises before anything is said if one has none.
+local text_of = check.text_of
+
+local function append_table(t)
+  for i = 1, check.array_size(t) do
+    local v = t[i]
+    if type(v) == "table" then
+      append_table(v)
+    else
+      local text = text_of(v)
+      append(text, #text)
+    end
+  end
+end
+
+local function append_all(...)
+  for i = 1, select("#", ...) do
+    local v = select(i, ...)
+    if type(v) == "string" then
+      append(v, #v)
+    elseif type(v) == "table" then
+      append_table(v)
+    else
+      local text = text_of(v)
+      append(text, #text)
+    end
+  end
+end
+
+local function check_all(name, ...)
+  for i = 1, select("#", ...) do
+    local v = select(i, ...)
+    local kind = type(v)
+    if kind ~= "string" and kind ~= "number" then check.printable(v, i, name, 4) end
+  end
+end
+
+function ngx.print(...)
+  local code
+  if select("#", ...) == 1 and type((...)) == "string" then
+    local text = ...
+    code = write(text, #text)
+  else
+    check_all("print", ...)
+    code = begin()
+    if code == 0 then
+      append_all(...)
+      code = commit()
+    end
+  end
+  if code == 0 then return 1 end
+  return failed(code)
+end
+
+function ngx.say(...)
+  local code
+  if select("#", ...) == 1 and type((...)) == "string" then
+    local text = ...
+    code = line(text, #text)
+  else
+    check_all("say", ...)
+    code = begin()
+    if code == 0 then
+      append_all(...)
+      append("\n", 1)
+      code = commit()
+    end
+  end
+  if code == 0 then return 1 end
+  return failed(code)
+end
+
+function ngx.send_headers()
+  local code = c.send_headers()
+  if code == 0 then return 1 end
+  return failed(code)
+end
+
+function ngx.flush(...)
+  local count = select("#", ...)
+  if count > 1 then
+    error("attempt to pass " .. count .. " arguments, but accepted 0 or 1", 2)
+  end
+  local wait = ...
+  if count == 1 and type(wait) ~= "boolean" then
+    error("bad argument #1 to 'flush' (boolean expected, got " .. check.type_name(wait) .. ")", 2)
+  end
+  check.phase(check.output_phases)
+  local sent, gathering, eof, has_output = native.state()
+  if sent == nil then error("no request found", 2) end
+  if eof then return nil, "seen eof" end
+  if gathering then return nil, "buffering" end
+  if not sent or (not has_output and not wait) then return nil, "nothing to flush" end
+  return native.flush(wait)
+end
+
+function ngx.eof(...)
+  if select("#", ...) > 0 then error("no argument is expected", 2) end
+  check.phase(check.output_phases)
+  if native.state() == nil then error("no request found", 2) end
+  return native.eof()
+end
+
+check.register_getter("headers_sent", function()
+  local sent = c.headers_sent()
+  if sent < 0 then error(check.no_request(), 3) end
+  return sent == 1
+end)
