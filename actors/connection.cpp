@@ -80,7 +80,7 @@ const net::location_settings& connection::settings() const noexcept {
   if (box != nullptr && box->x.settings != nullptr) return *box->x.settings;
   const site& conf = home().current()->configuration();
   const auto group = origin_->group < conf.listens.size() ? origin_->group : 0;
-  return conf.servers[static_cast<std::size_t>(conf.listens[group].default_server)]->defaults.settings;
+  return conf.servers[conf.listens[group].names.default_server()]->defaults.settings;
 }
 
 void connection::log(net::log_level level, std::string_view text) const {
@@ -309,7 +309,7 @@ void connection::start_exchange(const net::request_head& head) {
   box.release = home().current();
   const site& conf = box.release->configuration();
   const listen_group& group = conf.listens[origin_->group < conf.listens.size() ? origin_->group : 0];
-  const virtual_server* server = conf.servers[static_cast<std::size_t>(group.default_server)].get();
+  const virtual_server* server = conf.servers[group.names.default_server()].get();
 
   net::target target;
   const bool good = net::parse_target(head.target, server->defaults.settings.merge_slashes, x.memory,
@@ -320,9 +320,10 @@ void connection::start_exchange(const net::request_head& head) {
     x.valid_unparsed_uri = true;
     const std::string_view named = target.host.empty() ? head.host : target.host;
     x.host = net::host_without_port(named, x.memory);
-    const int found = group.names.find(x.host, x.captures);
-    if (found >= 0) server = conf.servers[static_cast<std::size_t>(found)].get();
-    x.captures.clear();
+    const auto found = group.names.find(x.host, [&](std::uint32_t number) {
+      return group.patterns[number].match(x.host, 0, 0, {}) > 0;
+    });
+    server = conf.servers[found.server].get();
   }
   box.server = server;
   x.server_name = server->names.empty() ? std::string_view{} : std::string_view(server->names[0]);
@@ -366,7 +367,7 @@ void connection::refuse(int status, std::string_view why) {
   box.release = home().current();
   const site& conf = box.release->configuration();
   const listen_group& group = conf.listens[origin_->group < conf.listens.size() ? origin_->group : 0];
-  box.server = conf.servers[static_cast<std::size_t>(group.default_server)].get();
+  box.server = conf.servers[group.names.default_server()].get();
   x.settings = &box.server->defaults.settings;
   x.log_target = box.server->defaults.error_log.get();
   x.server_name = box.server->names.empty() ? std::string_view{} : box.server->names[0];

@@ -6,10 +6,28 @@
 #include "net/http_date.hpp"
 #include "net/special_response.hpp"
 
+#include <array>
+
 namespace troupe::actors {
 
 using net::direction;
 using net::log_level;
+
+namespace {
+bool match_pattern(const lua::regex& pattern, net::exchange& x) {
+  std::array<std::size_t, 20> offsets{};
+  const int count = pattern.match(x.uri, 0, 0, offsets);
+  if (count < 1) return false;
+  x.captures.clear();
+  for (int i = 0; i <= pattern.capture_count() && i < 10; ++i) {
+    const auto at = static_cast<std::size_t>(i) * 2;
+    x.captures.push_back(offsets[at] == PCRE2_UNSET
+                             ? std::string_view{}
+                             : x.uri.substr(offsets[at], offsets[at + 1] - offsets[at]));
+  }
+  return true;
+}
+}  // namespace
 
 // --- The way through the phases -------------------------------------------------------------------
 
@@ -97,13 +115,16 @@ void exchange_actor::find_place() {
   exchange_box& box = *current_;
   net::exchange& x = box.x;
   x.uri_changed = false;
-  const int found = box.server->locations.find(x.uri, x.captures);
-  if (found < 0) {
+  const auto& places = box.server->places;
+  const auto found = box.server->locations->find(x.uri, [&](std::uint32_t number) {
+    return match_pattern(*places[number]->pattern, x);
+  });
+  if (found.location == lua::location_match::none) {
     box.place = nullptr;
     finish(404);
     return;
   }
-  const location& place = *box.server->places[static_cast<std::size_t>(found)];
+  const location& place = *places[found.location];
   if (place.settings.internal && !x.is_internal) {
     box.place = &place;
     x.settings = &place.settings;
@@ -174,8 +195,8 @@ void exchange_actor::named_location(std::string_view name) {
     finish(500);
     return;
   }
-  const int found = box.server->locations.find_named(name);
-  if (found < 0) {
+  const std::uint32_t found = box.server->locations->find_named(name);
+  if (found == lua::location_match::none) {
     if (x.enabled(log_level::error)) {
       x.write(log_level::error, "could not find named location \"" + std::string(name) + "\"");
     }
@@ -189,7 +210,7 @@ void exchange_actor::named_location(std::string_view name) {
     box.release->machine().release_ctx(x.ctx_ref);
     x.ctx_ref = 0;
   }
-  enter_place(*box.server->places[static_cast<std::size_t>(found)]);
+  enter_place(*box.server->places[found]);
 }
 
 void exchange_actor::enter_again() {
@@ -500,18 +521,18 @@ net::exchange_owner::progress exchange_actor::run_body_filter(exchange_box& box,
   return progress::done;
 }
 
-void exchange_actor::filter_progress(lua::script& filter) {
+void exchange_actor::filter_progress(lua::script& resumed) {
   exchange_box& box = *current_;
   net::exchange& x = box.x;
   const filtering was = std::exchange(filtering_, filtering::none);
   // Take up filter() or run_body_filter() where the filter's wait cut them off.
-  const bool failed = filter.state() == lua::script::progress::failed;
+  const bool failed = resumed.state() == lua::script::progress::failed;
   if (failed) {
     if (x.enabled(log_level::error)) {
       x.write(log_level::error,
               std::string("failed to run ") +
                   (was == filtering::header ? "header" : "body") +
-                  "_filter_by_lua*: " + filter.error_message());
+                  "_filter_by_lua*: " + resumed.error_message());
     }
     x.failed = x.aborted = true;
   } else if (was == filtering::body) {

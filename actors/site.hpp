@@ -15,6 +15,7 @@
 
 #include "actors/stage.hpp"
 #include "lua/location_match.hpp"
+#include "lua/regex.hpp"
 #include "lua/server_name_match.hpp"
 #include "lua/vm.hpp"
 #include "net/address.hpp"
@@ -47,6 +48,7 @@ struct lua_hook {
 struct location {
   int id = 0;                    ///< Index of its chain in a shard_release.
   std::string name;
+  std::optional<lua::regex> pattern;  ///< Of `~` and `~*`.
   net::location_settings settings;
   std::vector<std::shared_ptr<const stage_spec>> stages;  ///< Sorted by phase.
   lua_hook header_filter;
@@ -57,19 +59,19 @@ struct location {
 };
 
 struct virtual_server {
-  int id = 0;                    ///< Index of its chain in a shard_release.
   std::vector<std::string> names;
   std::vector<listen_options> listens;
   location defaults;             ///< What holds before a location is found, and its server stages.
-  lua::location_matcher locations;  ///< Payload: index into `places`.
+  std::optional<lua::location_match> locations;  ///< Its numbers are indices of `places`.
   std::vector<std::unique_ptr<location>> places;
 };
 
 /// The servers of one address.
 struct listen_group {
   listen_options options;
-  lua::server_name_matcher names;   ///< Payload: index into `servers` of the site.
-  int default_server = 0;
+  std::vector<std::uint32_t> servers;
+  lua::server_name_match names{0};   ///< Its servers are indices of site.servers.
+  std::vector<lua::regex> patterns;  ///< Regular expressions of `names`, by number.
 };
 
 /// A line of the access log; `access_log` makes them.

@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include "lua/api/areas.hpp"
+
 namespace troupe::lua {
 namespace {
 
@@ -86,7 +88,11 @@ std::string install(lua_State* state, std::span<const api_area* const> areas) {
 }
 
 std::span<const api_area* const> api_areas() noexcept {
-  static constexpr std::array<const api_area*, 0> areas{};
+  // The order matters: later areas use what earlier ones put into `ngx` and `check`.
+  static constexpr std::array areas = {
+      &core_area,   &coroutine_area, &log_area, &output_area, &control_area,
+      &header_area, &request_area,   &var_area, &ctx_area,
+  };
   return areas;
 }
 

@@ -60,6 +60,7 @@ void exchange::reset() noexcept {
   filter_status = 0;
   wire.clear();
   head_start = 0;
+  body_being_made = false;
   body_waiter = filter_waiter = 0;
   flush_waiters.clear();
   flush_error = nullptr;

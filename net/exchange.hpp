@@ -195,6 +195,7 @@ public:
   bool filter_eof = false;              ///< ngx.arg[2].
   bool filter_ended = false;            ///< A body filter forced the end: later input is dropped.
 
+  bool body_being_made = false;         ///< Between ngx.req.init_body and finish_body.
   std::uint64_t body_waiter = 0;        ///< Token of the coroutine that waits for the body.
   std::uint64_t filter_waiter = 0;      ///< Token of the coroutine whose output a filter works on.
   std::vector<std::uint64_t> flush_waiters;  ///< Tokens of those that wait for an empty socket.

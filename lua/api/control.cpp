@@ -149,14 +149,9 @@ int redirect(lua_State* state) {
           shown += d;
         }
       }
-      lua_pushlstring(state, shown.data(), shown.size());
-      return luaL_error(state, "unsafe byte \"0x%s\" in redirect uri \"%s\"",
-                        [&] {
-                          static constexpr char digits[] = "0123456789abcdef";
-                          const char pair[3] = {digits[byte >> 4], digits[byte & 15], '\0'};
-                          return lua_pushstring(state, pair);
-                        }(),
-                        lua_tostring(state, -2));
+      char hex[8];
+      std::snprintf(hex, sizeof hex, "0x%02x", byte);
+      return luaL_error(state, "unsafe byte \"%s\" in redirect uri \"%s\"", hex, shown.c_str());
     }
   }
   x.response_headers.set("Location", x.keep(uri));
