@@ -40,7 +40,7 @@ constexpr table uri_table = make_table(" #%?", true);
 constexpr table args_table = make_table(" #%&+?", true);
 constexpr table component_table = make_component_table();
 constexpr table html_table = make_table(" \"#%'", true);
-constexpr table refresh_table = make_table(" \"%'", true);
+constexpr table refresh_table = make_table(" \"'", true);
 constexpr table memcached_table = make_table(" %", false);
 
 const table& table_of(escape_type type) noexcept {
@@ -186,36 +186,49 @@ std::size_t escaped_growth(std::string_view text, escape_type type) noexcept {
   return 2 * count;
 }
 
-void escape_uri(std::string& out, std::string_view text, escape_type type) {
+char* escape_uri(char* out, std::string_view text, escape_type type) noexcept {
   static constexpr char digits[] = "0123456789ABCDEF";
   const table& t = table_of(type);
-  out.reserve(out.size() + text.size() + escaped_growth(text, type));
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (t[byte]) {
-      out += '%';
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
+      *out++ = '%';
+      *out++ = digits[byte >> 4];
+      *out++ = digits[byte & 15];
     } else {
-      out += c;
+      *out++ = c;
     }
   }
+  return out;
 }
 
-void unescape_uri(std::string& out, std::string_view text, bool plus) {
-  out.reserve(out.size() + text.size());
+void escape_uri(std::string& out, std::string_view text, escape_type type) {
+  const std::size_t before = out.size();
+  out.resize(before + text.size() + escaped_growth(text, type));
+  escape_uri(out.data() + before, text, type);
+}
+
+char* unescape_uri(char* out, std::string_view text, bool plus) noexcept {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%' && i + 2 < text.size()) {
       const int high = hex_digit(text[i + 1]);
       const int low = hex_digit(text[i + 2]);
       if (high >= 0 && low >= 0) {
-        out += static_cast<char>(high * 16 + low);
+        *out++ = static_cast<char>(high * 16 + low);
         i += 2;
         continue;
       }
     }
-    out += plus && text[i] == '+' ? ' ' : text[i];
+    *out++ = plus && text[i] == '+' ? ' ' : text[i];
   }
+  return out;
+}
+
+void unescape_uri(std::string& out, std::string_view text, bool plus) {
+  const std::size_t before = out.size();
+  out.resize(before + text.size());
+  const char* const end = unescape_uri(out.data() + before, text, plus);
+  out.resize(static_cast<std::size_t>(end - out.data()));
 }
 
 bool is_unsafe_path(std::string_view path) noexcept {

@@ -35,8 +35,12 @@ enum class escape_type { uri, args, component, html, refresh, memcached, mail_au
 void escape_uri(std::string& out, std::string_view text, escape_type type);
 /// How many bytes escape_uri adds beyond the text's own.
 std::size_t escaped_growth(std::string_view text, escape_type type) noexcept;
+/// Writes text.size() + escaped_growth(text, type) bytes. @return the end.
+char* escape_uri(char* out, std::string_view text, escape_type type) noexcept;
 /// Appends the text with %XX decoded; bad escapes stay. `plus`: "+" is a space.
 void unescape_uri(std::string& out, std::string_view text, bool plus);
+/// Writes at most text.size() bytes. @return the end.
+char* unescape_uri(char* out, std::string_view text, bool plus) noexcept;
 
 /// A path that ngx.exec, error_page and X-Accel may not lead to: with ".." segments or NUL.
 bool is_unsafe_path(std::string_view path) noexcept;

@@ -26,6 +26,16 @@ function check.number_only(value)
   return value
 end
 
+-- Room for the results of C functions: one buffer for all, good until the next call that asks for
+-- it; more than that is made for the caller alone.
+local ffi_new = require("ffi").new
+local kept_bytes = 16384
+local kept_buffer = ffi_new("char[?]", kept_bytes)
+function check.buffer(size)
+  if size <= kept_bytes then return kept_buffer end
+  return ffi_new("char[?]", size)
+end
+
 -- Phases ------------------------------------------------------------------------------------------
 
 local current_phase, phase_text

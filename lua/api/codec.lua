@@ -1,0 +1,211 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- ngx.escape_uri, ngx.unescape_uri, ngx.encode_args, ngx.decode_args, base64, ngx.quote_sql_str.
+local c, ngx, _, check = ...
+local ffi = require "ffi"
+local type, error, tostring, tonumber = type, error, tostring, tonumber
+local select, next = select, next
+local floor = math.floor
+local concat = table.concat
+local ffi_string, ffi_new = ffi.string, ffi.new
+local text_of, buffer = check.text, check.buffer
+local escaped_growth, c_escape, c_unescape = c.escaped_growth, c.escape_uri, c.unescape_uri
+
+-- URIs --------------------------------------------------------------------------------------------
+
+local component = 2
+
+local function escape(text, kind)
+  local size = #text
+  local growth = tonumber(escaped_growth(text, size, kind))
+  if growth == 0 then return text end
+  local out = buffer(size + growth)
+  c_escape(text, size, kind, out)
+  return ffi_string(out, size + growth)
+end
+check.escape_uri = escape
+
+function ngx.escape_uri(value, kind)
+  if kind == nil then
+    kind = component
+  elseif type(kind) ~= "number" then
+    error("\"type\" is not a number", 2)
+  elseif kind < 0 or kind > 6 then
+    error("\"type\" " .. kind .. " out of range", 2)
+  end
+  return escape(text_of(value), kind)
+end
+
+function ngx.unescape_uri(value)
+  local text = text_of(value)
+  local size = #text
+  local out = buffer(size)
+  return ffi_string(out, c_unescape(text, size, out))
+end
+
+-- Query arguments ---------------------------------------------------------------------------------
+
+-- Where the pairs of a text lie; one array for the common case of no more than a hundred.
+local kept = 100
+local arg_array = ffi.typeof("troupe_ffi_arg[?]")
+local kept_array = arg_array(kept)
+
+-- Puts the pairs into `tab` or a new table. `max` below 1: all of them.
+function check.parse_args(text, max, tab)
+  local args = tab or {}
+  local size = #text
+  local limit = c.count_args(text, size)
+  local truncated
+  if max > 0 and limit > max then
+    limit = floor(max)
+    truncated = "truncated"
+  end
+  local found = limit <= kept and kept_array or arg_array(limit)
+  local decoded = buffer(size)
+  local count = c.parse_args(text, size, limit, decoded, found)
+  for i = 0, count - 1 do
+    local arg = found[i]
+    local key = ffi_string(decoded + arg.key_at, arg.key_size)
+    local value = true
+    if arg.value_size >= 0 then value = ffi_string(decoded + arg.value_at, arg.value_size) end
+    local before = args[key]
+    if before == nil then
+      args[key] = value
+    elseif type(before) == "table" then
+      before[#before + 1] = value
+    else
+      args[key] = { before, value }
+    end
+  end
+  return args, truncated
+end
+
+function ngx.decode_args(...)
+  local count = select("#", ...)
+  if count ~= 1 and count ~= 2 then
+    error("expecting 1 or 2 arguments but seen " .. count, 2)
+  end
+  local text, max = ...
+  if type(text) ~= "string" then
+    if type(text) ~= "number" then
+      error("bad argument #1 to 'decode_args' (string expected, got " .. type(text) .. ")", 2)
+    end
+    text = tostring(text)
+  end
+  if count == 1 then
+    max = 100
+  else
+    local number = tonumber(max)
+    if not number then
+      error("bad argument #2 to 'decode_args' (number expected, got " .. type(max) .. ")", 2)
+    end
+    max = number
+  end
+  return check.parse_args(text, max)
+end
+
+-- One value as text, nil if it is to be left out, or what cannot be one as an error at `level`.
+local function arg_text(value, level)
+  local kind = type(value)
+  if kind == "string" then return value end
+  if kind == "number" then return tostring(value) end
+  error("attempt to use " .. kind .. " as query arg value", level + 1)
+end
+
+-- The pairs of a table as a query string. Raises at the caller's caller, or `level` above that.
+function check.encode_args(args, level)
+  level = 3 + (level or 0)
+  local pieces, count = {}, 0
+  for key, value in next, args do
+    if type(key) ~= "string" then
+      error("attempt to use a non-string key in the \"args\" option table", level)
+    end
+    local name = escape(key, component)
+    if type(value) == "table" then
+      for _, element in next, value do
+        if element == true then
+          count = count + 1
+          pieces[count] = name
+        elseif element ~= false then
+          count = count + 1
+          pieces[count] = name .. "=" .. escape(arg_text(element, level), component)
+        end
+      end
+    elseif value == true then
+      count = count + 1
+      pieces[count] = name
+    elseif value ~= false then
+      count = count + 1
+      pieces[count] = name .. "=" .. escape(arg_text(value, level), component)
+    end
+  end
+  return concat(pieces, "&")
+end
+
+function ngx.encode_args(...)
+  local count = select("#", ...)
+  if count ~= 1 then error("expecting 1 argument but seen " .. count, 2) end
+  local args = ...
+  if type(args) ~= "table" then
+    error("bad argument #1 to '?' (table expected, got " .. type(args) .. ")", 2)
+  end
+  local text = check.encode_args(args)
+  return text
+end
+
+-- Base64 ------------------------------------------------------------------------------------------
+
+local standard, url, mime = 0, 1, 2
+local c_encode64, c_decode64 = c.encode_base64, c.decode_base64
+
+local function encode64(text, form, padded)
+  local size = #text
+  local out = buffer(floor((size + 2) / 3) * 4)
+  return ffi_string(out, c_encode64(text, size, out, form, padded))
+end
+
+local function decode64(text, form)
+  local size = #text
+  local out = buffer(floor((size + 3) / 4) * 3)
+  local decoded = c_decode64(text, size, out, form)
+  if decoded < 0 then return nil end
+  return ffi_string(out, decoded)
+end
+
+function ngx.encode_base64(value, no_padding)
+  if no_padding and no_padding ~= true then
+    error("bad no_padding: boolean expected, got " .. type(no_padding), 2)
+  end
+  return encode64(text_of(value), standard, no_padding and 0 or 1)
+end
+
+function ngx.decode_base64(text)
+  if type(text) ~= "string" then error("string argument only", 2) end
+  return decode64(text, standard)
+end
+
+function ngx.decode_base64mime(text)
+  if type(text) ~= "string" then error("string argument only", 2) end
+  return decode64(text, mime)
+end
+
+-- For `require "ngx.base64"`.
+check.encode_base64url = function(text) return encode64(text, url, 0) end
+check.decode_base64url = function(text) return decode64(text, url) end
+
+-- SQL ---------------------------------------------------------------------------------------------
+
+function ngx.quote_sql_str(...)
+  if select("#", ...) ~= 1 then error("expecting one argument", 2) end
+  local text = ...
+  if type(text) ~= "string" then
+    if type(text) ~= "number" then
+      error("bad argument #1 to 'quote_sql_str' (string expected, got " .. type(text) .. ")", 2)
+    end
+    text = tostring(text)
+  end
+  local size = #text
+  local whole = size + tonumber(c.quoted_growth(text, size)) + 2
+  local out = buffer(whole)
+  c.quote_sql(text, size, out)
+  return ffi_string(out, whole)
+end
