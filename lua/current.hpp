@@ -23,7 +23,7 @@ struct run_context {
   script* running = nullptr;           ///< The script that was resumed.
   net::exchange* exchange = nullptr;   ///< Null in init, timers and other code without a request.
   net::log_context* log = nullptr;     ///< Where ngx.log of this code goes; null: nowhere.
-  const net::cached_clock* clock = nullptr;  ///< The thread's clock; null: ask the system.
+  net::cached_clock* clock = nullptr;  ///< The thread's clock; null: ask the system.
 };
 
 extern constinit thread_local run_context current;

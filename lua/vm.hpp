@@ -68,6 +68,10 @@ public:
   /// From here on new globals are warned about (after init and init_worker).
   void guard_globals();
 
+  /// The shard takes no more work: ngx.worker.exiting().
+  void begin_exit() noexcept { exiting_ = true; }
+  [[nodiscard]] bool is_exiting() const noexcept { return exiting_; }
+
   [[nodiscard]] lua_State* state() const noexcept { return state_; }
   [[nodiscard]] const vm_options& options() const noexcept { return options_; }
 
@@ -88,6 +92,7 @@ private:
 
   vm_options options_;
   lua_State* state_ = nullptr;
+  bool exiting_ = false;
   std::vector<int> chunks_;                        ///< Registry references by id.
   std::unordered_map<std::string, int> files_;     ///< Path -> id.
   int next_file_id_ = 1 << 20;

@@ -14,6 +14,7 @@ extern const api_area log_area;
 extern const api_area time_area;
 extern const api_area codec_area;
 extern const api_area digest_area;
+extern const api_area ndk_area;
 extern const api_area re_area;
 extern const api_area shdict_area;
 extern const api_area output_area;

@@ -1,0 +1,48 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- ngx.today, ngx.time, ngx.now, ngx.update_time, ngx.localtime, ngx.utctime and HTTP's dates.
+local c, ngx, _, check = ...
+local ffi = require "ffi"
+local type, error = type, error
+local floor = math.floor
+local ffi_string = ffi.string
+local text = ffi.new("char[64]")
+local seconds = ffi.new("double[1]")
+
+function ngx.now() return c.wall_ms() / 1000 end
+function ngx.time() return floor(c.wall_ms() / 1000) end
+function ngx.update_time() c.update() end
+
+function ngx.today()
+  c.local_time(text)
+  return ffi_string(text, 10)
+end
+
+function ngx.localtime()
+  c.local_time(text)
+  return ffi_string(text, 19)
+end
+
+function ngx.utctime()
+  c.utc_time(text)
+  return ffi_string(text, 19)
+end
+
+function ngx.cookie_time(time)
+  if type(time) ~= "number" then error("number argument only", 2) end
+  return ffi_string(text, c.cookie_time(time, text))
+end
+
+function ngx.http_time(time)
+  if type(time) ~= "number" then error("number argument only", 2) end
+  return ffi_string(text, c.http_time(time, text))
+end
+
+function ngx.parse_http_time(date)
+  if type(date) ~= "string" then error("string argument only", 2) end
+  if c.parse(date, #date, seconds) ~= 0 then return nil end
+  return seconds[0]
+end
+
+-- For `require "resty.core.time"`.
+check.monotonic_msec = function() return c.monotonic_ms() end
+check.monotonic_time = function() return c.monotonic_ms() / 1000 end
