@@ -6,6 +6,7 @@ local type, error, tostring, tonumber = type, error, tostring, tonumber
 local select, next = select, next
 local floor = math.floor
 local concat = table.concat
+local new_table = require "table.new"
 local ffi_string, ffi_new = ffi.string, ffi.new
 local text_of, buffer = check.text, check.buffer
 local escaped_growth, c_escape, c_unescape = c.escaped_growth, c.escape_uri, c.unescape_uri
@@ -51,7 +52,6 @@ local kept_array = arg_array(kept)
 
 -- Puts the pairs into `tab` or a new table. `max` below 1: all of them.
 function check.parse_args(text, max, tab)
-  local args = tab or {}
   local size = #text
   local limit = c.count_args(text, size)
   local truncated
@@ -62,6 +62,7 @@ function check.parse_args(text, max, tab)
   local found = limit <= kept and kept_array or arg_array(limit)
   local decoded = buffer(size)
   local count = c.parse_args(text, size, limit, decoded, found)
+  local args = tab or new_table(0, count)
   for i = 0, count - 1 do
     local arg = found[i]
     local key = ffi_string(decoded + arg.key_at, arg.key_size)

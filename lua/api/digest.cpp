@@ -5,7 +5,8 @@
 // Source   the headings of these names in ngx_lua's README; RFC 2104.
 //
 // OpenSSL's plain functions are deprecated in favour of EVP, which looks the algorithm up and
-// allocates for each call; a digest of a short key then costs several times as much.
+// allocates for each call; a digest of a short key then costs several times as much. SHA1() itself
+// goes through EVP.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/md5.h>
 #include <openssl/sha.h>
@@ -44,14 +45,17 @@ void md5_hex(const char* text, std::size_t size, char* out) noexcept {
 }
 
 void sha1(const char* text, std::size_t size, unsigned char* out) noexcept {
-  ::SHA1(bytes(text), size, out);
+  SHA_CTX context;
+  ::SHA1_Init(&context);
+  ::SHA1_Update(&context, text, size);
+  ::SHA1_Final(out, &context);
 }
 
 void hmac_sha1(const char* key, std::size_t key_size, const char* text, std::size_t size,
                unsigned char* out) noexcept {
   std::array<unsigned char, SHA_CBLOCK> block{};
   if (key_size > block.size()) {
-    ::SHA1(bytes(key), key_size, block.data());
+    sha1(key, key_size, block.data());
   } else {
     std::memcpy(block.data(), key, key_size);
   }

@@ -112,7 +112,7 @@ function req.set_uri_args(...)
   local args = ...
   local kind = type(args)
   if kind == "table" then
-    args = ngx.encode_args(args)
+    args = check.encode_args(args)
   elseif kind == "string" or kind == "number" then
     args = tostring(args)
   else

@@ -109,6 +109,21 @@ TEST_F(codec, refuses_what_is_no_argument) {
             "raised: test:1: attempt to use table as query arg value");
 }
 
+TEST_F(codec, names_no_place_in_errors_to_a_protected_call) {
+  EXPECT_EQ(run("return select(2, pcall(ngx.encode_args, true))"),
+            "bad argument #1 to '?' (table expected, got boolean)");
+  EXPECT_EQ(run("return select(2, pcall(ngx.encode_args, {a = ngx.null}))"),
+            "attempt to use userdata as query arg value");
+  EXPECT_EQ(run("return select(2, pcall(ngx.encode_args, {a = {ngx.null}}))"),
+            "attempt to use userdata as query arg value");
+  EXPECT_EQ(run("return select(2, pcall(ngx.decode_base64, 3))"), "string argument only");
+}
+
+TEST_F(codec, leaves_the_parsed_text_alone) {
+  EXPECT_EQ(run("local s = 'f+f=bar&B=%20' ngx.decode_args(s) return s, 'f+f=bar&B=%20' == s"),
+            "f+f=bar&B=%20, true");
+}
+
 TEST_F(codec, encodes_base64) {
   EXPECT_EQ(run("return ngx.encode_base64('hello')"), "aGVsbG8=");
   EXPECT_EQ(run("return ngx.encode_base64('hello', true)"), "aGVsbG8");
