@@ -102,7 +102,7 @@ std::optional<std::int64_t> parse_http_date(std::string_view text) {
     if (rfc850 && year < 100) year += year < 70 ? 2000 : 1900;
     t.tm_year = year - 1900;
     if (!take(text, ' ') || !take_time(text, t)) return std::nullopt;
-    if (text != " GMT") return std::nullopt;
+    // As in nginx the zone is not read: HTTP has but one.
   } else {  // Sun Nov  6 08:49:37 1994
     if (text.size() < 24) return std::nullopt;
     text.remove_prefix(4);

@@ -7,6 +7,9 @@ local band = require("bit").band
 
 local check = {}
 
+-- The lua-resty-core whose modules ours stand in for.
+check.resty_core_version = "0.1.33"
+
 -- nil and false count as "", other values become strings (ngx.escape_uri, ngx.md5 …).
 function check.text(value)
   if type(value) == "string" then return value end

@@ -189,9 +189,23 @@ function ngx.decode_base64mime(text)
   return decode64(text, mime)
 end
 
--- For `require "ngx.base64"`.
-check.encode_base64url = function(text) return encode64(text, url, 0) end
-check.decode_base64url = function(text) return decode64(text, url) end
+package.preload["ngx.base64"] = function()
+  local base64 = {}
+
+  function base64.encode_base64url(text)
+    if type(text) ~= "string" then return nil, "must provide a string" end
+    return encode64(text, url, 0)
+  end
+
+  function base64.decode_base64url(text)
+    if type(text) ~= "string" then return nil, "must provide a string" end
+    local decoded = decode64(text, url)
+    if not decoded then return nil, "invalid input" end
+    return decoded
+  end
+
+  return base64
+end
 
 -- SQL ---------------------------------------------------------------------------------------------
 

@@ -43,6 +43,10 @@ function ngx.parse_http_time(date)
   return seconds[0]
 end
 
--- For `require "resty.core.time"`.
-check.monotonic_msec = function() return c.monotonic_ms() end
-check.monotonic_time = function() return c.monotonic_ms() / 1000 end
+package.preload["resty.core.time"] = function()
+  return {
+    version = check.resty_core_version,
+    monotonic_msec = function() return c.monotonic_ms() end,
+    monotonic_time = function() return c.monotonic_ms() / 1000 end,
+  }
+end

@@ -158,6 +158,16 @@ TEST_F(codec, decodes_base64) {
     return "same")"), "same");
 }
 
+TEST_F(codec, has_base64_for_urls_in_a_module) {
+  EXPECT_EQ(run("return require('ngx.base64').encode_base64url('\\251\\255\\254a')"), "-__-YQ");
+  EXPECT_EQ(run("return require('ngx.base64').decode_base64url('-__-YQ') == '\\251\\255\\254a'"),
+            "true");
+  EXPECT_EQ(run("return require('ngx.base64').encode_base64url(1)"), "nil, must provide a string");
+  EXPECT_EQ(run("return require('ngx.base64').decode_base64url()"), "nil, must provide a string");
+  EXPECT_EQ(run("return require('ngx.base64').decode_base64url('+/')"), "nil, invalid input");
+  EXPECT_EQ(run("return require('ngx.base64').decode_base64url('')"), "");
+}
+
 TEST_F(codec, quotes_sql_strings) {
   EXPECT_EQ(run("return ngx.quote_sql_str('a\\0\\n\\r\\b\\t\\26\\\\\\'\"$')"),
             R"('a\0\n\r\b\t\Z\\\'\"$')");

@@ -56,9 +56,17 @@ TEST_F(time_of_scripts, is_read_from_http_dates) {
   EXPECT_EQ(run("return ngx.parse_http_time('Thu, 18 Nov 2010 11:27:35 GMT')"), "1290079655");
   EXPECT_EQ(run("return ngx.parse_http_time('Thursday, 18-Nov-10 11:27:35 GMT')"), "1290079655");
   EXPECT_EQ(run("return ngx.parse_http_time('Thu Nov 18 11:27:35 2010')"), "1290079655");
+  EXPECT_EQ(run("return ngx.parse_http_time('Thu, 18 Nov 2010 11:27:35')"), "1290079655");
   EXPECT_EQ(run("return ngx.parse_http_time('abc'), ngx.parse_http_time('')"), "nil, nil");
   EXPECT_EQ(run("local s = ngx.parse_http_time(1) return s"),
             "raised: test:1: string argument only");
+}
+
+TEST_F(time_of_scripts, has_a_clock_that_never_goes_back) {
+  const std::string now = std::to_string(clock_.monotonic_ms());
+  EXPECT_EQ(run("return ('%d'):format(require('resty.core.time').monotonic_msec())"), now);
+  EXPECT_EQ(run("local t = require('resty.core.time') "
+                "return t.monotonic_time() == t.monotonic_msec() / 1000"), "true");
 }
 
 TEST_F(time_of_scripts, is_compiled_when_hot) {
