@@ -90,9 +90,9 @@ std::string install(lua_State* state, std::span<const api_area* const> areas) {
 std::span<const api_area* const> api_areas() noexcept {
   // The order matters: later areas use what earlier ones put into `ngx` and `check`.
   static constexpr std::array areas = {
-      &core_area, &const_area,     &time_area, &codec_area,  &digest_area,  &ndk_area,
-      &coroutine_area, &log_area,  &output_area, &control_area,
-      &header_area, &request_area, &var_area, &ctx_area,
+      &core_area,   &value_text_area, &const_area,   &time_area, &codec_area,
+      &digest_area, &ndk_area,        &coroutine_area, &log_area,  &output_area,
+      &control_area, &header_area,    &request_area, &var_area,  &ctx_area,
   };
   return areas;
 }

@@ -8,6 +8,7 @@
 namespace troupe::lua {
 
 extern const api_area core_area;
+extern const api_area value_text_area;
 extern const api_area const_area;
 extern const api_area coroutine_area;
 extern const api_area log_area;

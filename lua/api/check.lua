@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What the areas of the API share: checks of arguments with ngx_lua's texts, values as text, and
--- the magic keys of `ngx` (ngx.status, ngx.ctx …).
-local error, type, tostring, pairs, getmetatable = error, type, tostring, pairs, getmetatable
-local floor, format = math.floor, string.format
+-- What the areas of the API share: checks of arguments with ngx_lua's texts, and the magic keys of
+-- `ngx` (ngx.status, ngx.ctx …).
+local error, type, tostring, setmetatable = error, type, tostring, setmetatable
 local band = require("bit").band
+local getinfo = debug.getinfo
 
 local check = {}
 
@@ -67,70 +67,14 @@ function check.phase(set)
   end
 end
 
--- Values as text ----------------------------------------------------------------------------------
+-- Errors ------------------------------------------------------------------------------------------
 
--- Integers without exponent as far as a double counts them one by one.
-local function number_text(n)
-  if n == floor(n) and n < 9007199254740992 and n > -9007199254740992 and n ~= 0 then
-    return format("%d", n)
-  end
-  return tostring(n)
-end
-check.number_text = number_text
-
-function check.text_of(value)
-  local kind = type(value)
-  if kind == "string" then return value end
-  if kind == "number" then return number_text(value) end
-  if kind == "nil" then return "nil" end
-  if kind == "boolean" then return value and "true" or "false" end
-  return "null"  -- ngx.null, the only one that `printable` lets through
-end
-
--- Lua's name of a type, as luaL_typename: light userdata is "userdata".
-function check.type_name(value)
-  return type(value)
-end
-
--- The length of an array table, holes included; nil if it has keys that are no positive integers.
-local function array_size(t)
-  local size = 0
-  for key in pairs(t) do
-    if type(key) ~= "number" or key <= 0 or floor(key) ~= key then return nil end
-    if key > size then size = key end
-  end
-  return size
-end
-check.array_size = array_size
-
-local function check_array(t, index, name, level)
-  local size = array_size(t)
-  if not size then
-    error("bad argument #" .. index .. " to '" .. name .. "' (non-array table found)", level)
-  end
-  for i = 1, size do
-    local v = t[i]
-    local kind = type(v)
-    if kind == "table" then
-      check_array(v, index, name, level + 1)
-    elseif kind == "function" or kind == "thread" or kind == "cdata" or
-        (kind == "userdata" and v ~= check.null) then
-      error("bad argument #" .. index .. " to '" .. name .. "' (bad data type " .. kind .. " found)",
-            level)
-    end
-  end
-end
-
--- Raises if ngx.print and its kin cannot say the value.
-function check.printable(value, index, name, level)
-  local kind = type(value)
-  if kind == "table" then return check_array(value, index, name, level + 1) end
-  if kind == "function" or kind == "thread" or kind == "cdata" or
-      (kind == "userdata" and value ~= check.null) then
-    error("bad argument #" .. index .. " to '" .. name ..
-          "' (string, number, boolean, nil, ngx.null, or array table expected, but got " .. kind ..
-          ")", level)
-  end
+-- Raises as luaL_argerror does, where the API function at `level` (1: the one that calls this) was
+-- called, with the name by which it was called: "?" if only pcall knows it.
+function check.argument_error(index, text, level)
+  level = level + 1
+  local name = getinfo(level, "n").name or "?"
+  error("bad argument #" .. index .. " to '" .. name .. "' (" .. text .. ")", level + 1)
 end
 
 -- Magic keys --------------------------------------------------------------------------------------

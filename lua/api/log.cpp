@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lua/api/areas.hpp"
+#include "lua/api/value_text.hpp"
 #include "lua/current.hpp"
 #include "net/exchange.hpp"
 
@@ -21,68 +22,11 @@ const net::log_context* target() {
   return current.log;
 }
 
-void append_value(lua_State* state, int index, std::string& out) {
-  switch (lua_type(state, index)) {
-    case LUA_TNIL: out += "nil"; return;
-    case LUA_TBOOLEAN: out += lua_toboolean(state, index) != 0 ? "true" : "false"; return;
-    case LUA_TNUMBER:
-    case LUA_TSTRING: {
-      std::size_t size = 0;
-      lua_pushvalue(state, index);
-      const char* text = lua_tolstring(state, -1, &size);
-      out.append(text, size);
-      lua_pop(state, 1);
-      return;
-    }
-    case LUA_TTABLE: {
-      if (luaL_callmeta(state, index, "__tostring") == 0) {
-        luaL_argerror(state, index, "expected table to have __tostring metamethod");
-        return;
-      }
-      std::size_t size = 0;
-      const char* text = lua_tolstring(state, -1, &size);
-      if (text != nullptr) out.append(text, size);
-      lua_pop(state, 1);
-      return;
-    }
-    case LUA_TLIGHTUSERDATA:
-      if (lua_touserdata(state, index) == nullptr) {
-        out += "null";
-        return;
-      }
-      [[fallthrough]];
-    default: break;
-  }
-}
-
-void check_value(lua_State* state, int index) {
-  switch (lua_type(state, index)) {
-    case LUA_TNIL:
-    case LUA_TBOOLEAN:
-    case LUA_TNUMBER:
-    case LUA_TSTRING: return;
-    case LUA_TTABLE:
-      if (luaL_getmetafield(state, index, "__tostring") == 0) {
-        luaL_argerror(state, index, "expected table to have __tostring metamethod");
-      }
-      lua_pop(state, 1);
-      return;
-    case LUA_TLIGHTUSERDATA:
-      if (lua_touserdata(state, index) == nullptr) return;
-      [[fallthrough]];
-    default: {
-      const char* text = lua_pushfstring(state, "string, number, boolean, or nil expected, got %s",
-                                         lua_typename(state, lua_type(state, index)));
-      luaL_argerror(state, index, text);
-    }
-  }
-}
-
 int write(lua_State* state, net::log_level level, int first) {
   const net::log_context* log = target();
   const int top = lua_gettop(state);
   if (log == nullptr || !log->enabled(level)) return 0;
-  for (int i = first; i <= top; ++i) check_value(state, i);
+  for (int i = first; i <= top; ++i) check_loggable(state, i, i - first + 1);
   std::string line = "[lua] ";
   lua_Debug frame{};
   if (lua_getstack(state, 1, &frame) != 0) {
@@ -93,14 +37,14 @@ int write(lua_State* state, net::log_level level, int first) {
     }
     line.append(source);
     line += ':';
-    line += std::to_string(frame.currentline);
+    line += std::to_string(frame.currentline > 0 ? frame.currentline : frame.linedefined);
     line += ": ";
-    if (frame.name != nullptr && *frame.namewhat != '\0' && *frame.what != 'C') {
+    if (frame.name != nullptr && *frame.namewhat != '\0' && *frame.what == 'L') {
       line += frame.name;
       line += "(): ";
     }
   }
-  for (int i = first; i <= top; ++i) append_value(state, i, line);
+  for (int i = first; i <= top; ++i) append_loggable(state, i, line);
   if (line.size() > longest_message) line.resize(longest_message);
   log->write(level, line);
   return 0;
@@ -110,7 +54,8 @@ int write(lua_State* state, net::log_level level, int first) {
 int log(lua_State* state) {
   const auto level = static_cast<long>(luaL_checkinteger(state, 1));
   if (level < 0 || level > 8) {
-    return luaL_error(state, "bad log level: %d", static_cast<int>(level));
+    return luaL_argerror(state, 1, lua_pushfstring(state, "bad log level: %d",
+                                                   static_cast<int>(level)));
   }
   return write(state, static_cast<net::log_level>(level), 2);
 }

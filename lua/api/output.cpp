@@ -13,6 +13,7 @@ extern "C" {
 
 #include "lua/api_registry.hpp"
 #include "lua/api/areas.hpp"
+#include "lua/api/value_text.hpp"
 #include "lua/current.hpp"
 #include "lua/script.hpp"
 #include "net/exchange.hpp"
@@ -52,6 +53,11 @@ int begin() noexcept {
 
 void append(const char* bytes, std::size_t size) noexcept {
   current.exchange->body_out.append({bytes, size});
+}
+
+void append_number(double number) noexcept {
+  char text[longest_number];
+  append(text, write_number(text, number));
 }
 
 bool gathers(net::exchange& x) noexcept {
@@ -113,6 +119,7 @@ int headers_sent() noexcept {
 
 constexpr troupe_ffi_output table{.begin = begin,
                                   .append = append,
+                                  .append_number = append_number,
                                   .commit = commit,
                                   .write = write,
                                   .line = line,

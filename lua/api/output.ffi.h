@@ -4,6 +4,7 @@ typedef struct troupe_ffi_output {
   int (*begin)(void);
   /* Adds bytes to the output of the current call. */
   void (*append)(const char* bytes, size_t size);
+  void (*append_number)(double number);
   /* Ends the call: 0, or 1 if filters have to run (native.filter). */
   int (*commit)(void);
   /* begin, append, commit. */

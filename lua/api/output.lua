@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- ngx.print, say, flush, eof, send_headers, headers_sent.
 local c, ngx, native, check = ...
-local type, select, tostring, error = type, select, tostring, error
-local begin, append, commit, write, line = c.begin, c.append, c.commit, c.write, c.line
+local type, select, error, rawget = type, select, error, rawget
+local begin, append, append_number, commit = c.begin, c.append, c.append_number, c.commit
+local write, line = c.write, c.line
 local filter = native.filter
-local null = ngx.null
 
 local texts = { [2] = "header only", [3] = "seen eof", [4] = "nginx output filter error",
                 [5] = "raw request socket acquired" }
@@ -16,13 +16,15 @@ local function failed(code)
   error(check.disabled(), 3)
 end
 
--- Calls append with the text of each value; raises before anything is said if one has none.
-local text_of = check.text_of
+local text_of, array_size, printable = check.text_of, check.array_size, check.printable
 
 local function append_table(t)
-  for i = 1, check.array_size(t) do
-    local v = t[i]
-    if type(v) == "table" then
+  for i = 1, array_size(t) do
+    local v = rawget(t, i)
+    local kind = type(v)
+    if kind == "number" then
+      append_number(v)
+    elseif kind == "table" then
       append_table(v)
     else
       local text = text_of(v)
@@ -34,9 +36,12 @@ end
 local function append_all(...)
   for i = 1, select("#", ...) do
     local v = select(i, ...)
-    if type(v) == "string" then
+    local kind = type(v)
+    if kind == "string" then
       append(v, #v)
-    elseif type(v) == "table" then
+    elseif kind == "number" then
+      append_number(v)
+    elseif kind == "table" then
       append_table(v)
     else
       local text = text_of(v)
@@ -45,11 +50,12 @@ local function append_all(...)
   end
 end
 
-local function check_all(name, ...)
+-- Raises before anything is said if one value has no text.
+local function check_all(...)
   for i = 1, select("#", ...) do
     local v = select(i, ...)
     local kind = type(v)
-    if kind ~= "string" and kind ~= "number" then check.printable(v, i, name, 4) end
+    if kind ~= "string" and kind ~= "number" then printable(v, i, 3) end
   end
 end
 
@@ -59,9 +65,9 @@ function ngx.print(...)
     local text = ...
     code = write(text, #text)
   else
-    check_all("print", ...)
     code = begin()
     if code == 0 then
+      check_all(...)
       append_all(...)
       code = commit()
     end
@@ -76,9 +82,9 @@ function ngx.say(...)
     local text = ...
     code = line(text, #text)
   else
-    check_all("say", ...)
     code = begin()
     if code == 0 then
+      check_all(...)
       append_all(...)
       append("\n", 1)
       code = commit()
@@ -101,7 +107,7 @@ function ngx.flush(...)
   end
   local wait = ...
   if count == 1 and type(wait) ~= "boolean" then
-    error("bad argument #1 to 'flush' (boolean expected, got " .. check.type_name(wait) .. ")", 2)
+    error("bad argument #1 to 'flush' (boolean expected, got " .. type(wait) .. ")", 2)
   end
   check.phase(check.output_phases)
   local sent, gathering, eof, has_output = native.state()
