@@ -62,6 +62,7 @@ caf::behavior connection::make_behavior() {
   return {
       [this](leave_chain& message) { leave(message.exchange); },
       [this](wake_up& message) { handle(message); },
+      [this](stage_due) { enter_again(); },
       [this](close_gracefully) {
         draining_ = true;
         if (state_ == state::idle) close();

@@ -55,7 +55,15 @@ void exchange_actor::flush_ended(net::exchange& x, const char* error) {
   x.flush_error = error;
   for (const std::uint64_t waiter : x.flush_waiters) wake(static_cast<lua::wait_token>(waiter));
   x.flush_waiters.clear();
+  if (std::exchange(x.stage_waits_flush, false)) enter_again();
 }
+
+void exchange_actor::enter_again_after(std::int64_t ms) {
+  stage_timer_.self = this;
+  loop().timers().arm(stage_timer_, ms);
+}
+
+void exchange_actor::stage_timer::on_timer() noexcept { self->tell(stage_due{}); }
 
 void exchange_actor::restart() {
   exchange_box& box = *current_;
@@ -138,11 +146,7 @@ void exchange_actor::enter_place(const location& place) {
   exchange_box& box = *current_;
   net::exchange& x = box.x;
   step_ = step::place;
-  box.place = &place;
-  x.settings = &place.settings;
-  x.log_target = place.error_log.get();
-  x.has_header_filter = static_cast<bool>(place.header_filter);
-  x.has_body_filter = static_cast<bool>(place.body_filter);
+  box.use(place);
   const std::int64_t limit = place.settings.client_max_body_size;
   if (!x.is_subrequest && limit > 0 && x.content_length &&
       *x.content_length > static_cast<std::uint64_t>(limit) && !x.is_internal) {
@@ -224,6 +228,7 @@ void exchange_actor::drop() {
   if (box.filter) box.filter->kill();
   box.owner = nullptr;
   box.x.owner = nullptr;
+  loop().timers().cancel(stage_timer_);
   current_ = {};
   step_ = step::idle;
   filtering_ = filtering::none;
@@ -428,6 +433,10 @@ net::exchange_owner::progress exchange_actor::filter(net::exchange& x, bool last
   exchange_box& box = *current_;
   filter_last_ = last;
   if (!x.header_sent) {
+    if (box.place != nullptr && !x.headers_edited) {
+      x.headers_edited = true;
+      for (const auto& edit : box.place->header_edits) edit(box);
+    }
     if (x.has_header_filter && !x.header_filter_done) {
       if (run_header_filter(box) == progress::waiting) return progress::waiting;
     }

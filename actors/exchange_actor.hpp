@@ -30,6 +30,9 @@ public:
   progress filter(net::exchange& x, bool last) override;
   bool commit_head(net::exchange& x) override;
 
+  /// Sends the exchange to the stage that it is in once more, later.
+  void enter_again_after(std::int64_t ms);
+
   [[nodiscard]] exchange_box* current() const noexcept {
     return current_ ? &*current_ : nullptr;
   }
@@ -90,7 +93,13 @@ private:
   void filter_progress(lua::script& filter);
   bool not_modified(net::exchange& x) const;
 
+  struct stage_timer final : net::timer {
+    exchange_actor* self = nullptr;
+    void on_timer() noexcept override;
+  };
+
   exchange_ref current_;
+  stage_timer stage_timer_;
   step step_ = step::idle;
   // A filter that waits, and who is to be told.
   enum class filtering { none, header, body } filtering_ = filtering::none;

@@ -18,6 +18,14 @@ exchange_ref::~exchange_ref() {
   if (box_ != nullptr && --box_->references_ == 0) box_->pool_.recycle(box_);
 }
 
+void exchange_box::use(const location& where) noexcept {
+  place = &where;
+  x.settings = &where.settings;
+  x.log_target = where.error_log.get();
+  x.has_header_filter = static_cast<bool>(where.header_filter);
+  x.has_body_filter = static_cast<bool>(where.body_filter);
+}
+
 void exchange_box::reset() noexcept {
   handler.reset();
   filter.reset();

@@ -38,6 +38,9 @@ public:
   std::optional<lua::script> handler;
   std::optional<lua::script> filter;
 
+  /// The location's settings and filters hold from here on.
+  void use(const location& where) noexcept;
+
   /// Frees what is tied to the request; the VM's tables first.
   void reset() noexcept;
 

@@ -51,6 +51,8 @@ struct leave_chain {
 struct wake_up {
   std::uint64_t token;
 };
+/// To itself: the time that a stage waited for is over.
+struct stage_due {};
 /// To an actor that talks to a client: stop at the next good moment.
 struct close_gracefully {};
 /// To itself: the socket is gone, end.
@@ -62,6 +64,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe, first_custom_type_id)
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::enter_stage))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::leave_chain))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::wake_up))
+CAF_ADD_TYPE_ID(troupe, (troupe::actors::stage_due))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::close_gracefully))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::closed))
 CAF_END_TYPE_ID_BLOCK(troupe)
@@ -69,5 +72,6 @@ CAF_END_TYPE_ID_BLOCK(troupe)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::enter_stage)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::leave_chain)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::wake_up)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::stage_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::close_gracefully)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::closed)

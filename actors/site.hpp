@@ -53,7 +53,8 @@ struct location {
   std::vector<std::shared_ptr<const stage_spec>> stages;  ///< Sorted by phase.
   lua_hook header_filter;
   lua_hook body_filter;
-  std::vector<lua_hook> log;
+  /// add_header, more_clear_headers …: run before the header filter.
+  std::vector<std::function<void(exchange_box&)>> header_edits;
   std::shared_ptr<const net::log_context> error_log;
   std::vector<std::shared_ptr<const access_log>> access_logs;
 };

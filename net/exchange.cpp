@@ -54,13 +54,16 @@ void exchange::reset() noexcept {
   body_out.clear();
   body_bytes_sent = bytes_sent = 0;
   ctx_ref = 0;
-  header_filter_done = has_header_filter = has_body_filter = filter_ended = false;
+  headers_edited = header_filter_done = has_header_filter = has_body_filter = filter_ended = false;
   default_type_wanted = true;
   server_hidden = date_hidden = false;
   filter_status = 0;
   wire.clear();
   head_start = 0;
-  body_being_made = false;
+  file.reset();
+  file_position = 0;
+  set_arguments.clear();
+  body_being_made = stage_waits_flush = false;
   body_waiter = filter_waiter = 0;
   flush_waiters.clear();
   flush_error = nullptr;

@@ -24,6 +24,7 @@
 #include "net/output_buffer.hpp"
 #include "net/request_body.hpp"
 #include "net/settings.hpp"
+#include "net/socket.hpp"
 
 namespace troupe::net {
 
@@ -187,10 +188,15 @@ public:
   std::uint64_t body_bytes_sent = 0;
   std::uint64_t bytes_sent = 0;
 
+  unique_fd file;                       ///< That a static response is read from.
+  std::uint64_t file_position = 0;
+
   // --- Lua -------------------------------------------------------------------------------------
   int ctx_ref = 0;                       ///< Slot of ngx.ctx in the VM; 0: none yet.
   bool header_filter_done = false;
+  bool headers_edited = false;          ///< add_header and its kin were applied.
   int filter_status = 0;                ///< ngx.exit(code) of a header filter; 0: none.
+  std::vector<std::string_view> set_arguments;  ///< ngx.arg of set_by_lua.
   std::string_view filter_chunk;        ///< ngx.arg[1] of a running body filter.
   bool filter_eof = false;              ///< ngx.arg[2].
   bool filter_ended = false;            ///< A body filter forced the end: later input is dropped.
@@ -198,6 +204,7 @@ public:
   bool body_being_made = false;         ///< Between ngx.req.init_body and finish_body.
   std::uint64_t body_waiter = 0;        ///< Token of the coroutine that waits for the body.
   std::uint64_t filter_waiter = 0;      ///< Token of the coroutine whose output a filter works on.
+  bool stage_waits_flush = false;       ///< The stage waits until the socket has taken all output.
   std::vector<std::uint64_t> flush_waiters;  ///< Tokens of those that wait for an empty socket.
   const char* flush_error = nullptr;    ///< Why they did so in vain.
 

@@ -46,6 +46,11 @@ char* output_buffer::extend(std::size_t size) {
   return at;
 }
 
+void output_buffer::shrink(std::size_t size) noexcept {
+  blocks_.back().end -= size;
+  size_ -= size;
+}
+
 std::size_t output_buffer::gather(std::span<iovec> vectors) const noexcept {
   std::size_t used = 0;
   for (std::size_t i = first_; i < blocks_.size() && used < vectors.size(); ++i) {

@@ -31,6 +31,8 @@ public:
   void append(char byte) { append(std::string_view(&byte, 1)); }
   /// Room for exactly `size` contiguous bytes at the end, which the caller fills.
   char* extend(std::size_t size);
+  /// Gives back the last `size` bytes that extend() gave.
+  void shrink(std::size_t size) noexcept;
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }

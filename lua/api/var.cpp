@@ -58,6 +58,13 @@ int set(const char* name, std::size_t size, const char* value, std::size_t value
   return 1;
 }
 
+int set_argument(int number, const char** value, std::size_t* value_size) noexcept {
+  if (current.running == nullptr || current.running->where() != phase::set) return -1;
+  const auto& arguments = current.exchange->set_arguments;
+  if (number < 1 || static_cast<std::size_t>(number) > arguments.size()) return 1;
+  return answer(arguments[static_cast<std::size_t>(number) - 1], value, value_size);
+}
+
 bool in_body_filter() noexcept {
   return current.running != nullptr && current.running->where() == phase::body_filter;
 }
@@ -85,6 +92,7 @@ int set_eof(int eof) noexcept {
 constexpr troupe_ffi_var table{.get = get,
                                .capture = capture,
                                .set = set,
+                               .set_argument = set_argument,
                                .get_chunk = get_chunk,
                                .set_chunk = set_chunk,
                                .set_eof = set_eof};

@@ -43,9 +43,7 @@ end
 
 ngx.var = setmetatable({}, { __index = get, __newindex = set })
 
--- ngx.arg: in set_by_lua the arguments (set_arguments), in body filters chunk and eof.
-local arguments
-function check.set_arguments(values) arguments = values end
+-- ngx.arg: in set_by_lua the arguments, in body filters chunk and eof.
 
 local function flatten(value, out)
   if type(value) == "table" then
@@ -65,7 +63,11 @@ ngx.arg = setmetatable({}, {
       if index == 2 then return eof[0] == 1 end
       error("bad index: " .. tostring(index), 2)
     end
-    if ngx.get_phase() == "set" then return arguments and arguments[index] end
+    if type(index) == "number" then
+      local code = c.set_argument(index, text, size)
+      if code == 0 then return ffi_string(text[0], size[0]) end
+      if code > 0 then return nil end
+    end
     error("API disabled in the current context", 2)
   end,
   __newindex = function(_, index, value)

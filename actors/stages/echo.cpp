@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/stages/echo.hpp"
+
+#include <cstdlib>
+
+#include "actors/exchange_actor.hpp"
+#include "actors/shard_release.hpp"
+
+namespace troupe::actors {
+
+using net::exchange_owner;
+
+namespace {
+// Bit of exchange.step: the command at the lower bits has begun and waits.
+constexpr std::uint32_t begun = 1u << 31;
+
+void say(exchange_box& box, const echo_command& command) {
+  net::exchange& x = box.x;
+  const net::variable_table& variables = box.release->configuration().variables;
+  bool first = true;
+  for (const net::complex_value& argument : command.arguments) {
+    if (!std::exchange(first, false)) x.body_out.append(' ');
+    x.body_out.append(argument.evaluate(x, variables));
+  }
+  if (!command.no_newline) x.body_out.append('\n');
+}
+}  // namespace
+
+verdict echo_stage::handle(exchange_box& box) {
+  net::exchange& x = box.x;
+  const net::variable_table& variables = box.release->configuration().variables;
+  const auto& commands = program_->commands;
+  if (!x.stage_entered) x.step = 0;
+  while ((x.step & ~begun) < commands.size()) {
+    const echo_command& command = commands[x.step & ~begun];
+    const bool resumed = (x.step & begun) != 0;
+    switch (command.what) {
+      case echo_command::kind::say: say(box, command); break;
+      case echo_command::kind::duplicate: {
+        const int times = std::atoi(std::string(command.arguments[0].evaluate(x, variables)).c_str());
+        const std::string_view text = command.arguments[1].evaluate(x, variables);
+        for (int i = 0; i < times; ++i) x.body_out.append(text);
+        break;
+      }
+      case echo_command::kind::sleep:
+        if (!resumed) {
+          const double seconds =
+              std::strtod(std::string(command.arguments[0].evaluate(x, variables)).c_str(), nullptr);
+          x.step |= begun;
+          box.owner->enter_again_after(static_cast<std::int64_t>(seconds * 1000));
+          return verdict::wait;
+        }
+        break;
+      case echo_command::kind::flush:
+        if (!x.has_header_filter && !x.has_body_filter) {
+          x.owner->filter(x, false);
+          x.owner->flush(x);
+        }
+        break;
+      case echo_command::kind::read_body:
+        if (!resumed) {
+          x.step |= begun;
+          const auto progress = x.owner->read_body(x);
+          if (progress == exchange_owner::progress::waiting) return verdict::wait;
+          if (progress == exchange_owner::progress::failed) return finish(box, x.final_status);
+        }
+        break;
+      case echo_command::kind::body: {
+        std::string text;
+        if (x.body.state == net::body_state::read && !x.body.copy_to(text)) x.body_out.append(text);
+        break;
+      }
+      case echo_command::kind::exec: {
+        const std::string_view target = command.arguments[0].evaluate(x, variables);
+        if (target.starts_with('@')) {
+          x.redirect_uri = x.keep(target);
+          x.next = net::direction::named_location;
+          return verdict::leave;
+        }
+        const auto question = target.find('?');
+        x.redirect_uri = x.keep(target.substr(0, question));
+        x.redirect_args =
+            question == std::string_view::npos ? std::string_view{} : x.keep(target.substr(question + 1));
+        if (command.arguments.size() > 1) {
+          x.redirect_args = x.keep(command.arguments[1].evaluate(x, variables));
+        }
+        x.next = net::direction::internal_redirect;
+        return verdict::leave;
+      }
+    }
+    x.step = (x.step & ~begun) + 1;
+  }
+  for (const echo_command& command : program_->after_body) say(box, command);
+  return finish(box, 0);
+}
+
+}  // namespace troupe::actors
