@@ -71,6 +71,7 @@ struct virtual_server {
 struct listen_group {
   listen_options options;
   std::vector<std::uint32_t> servers;
+  std::optional<std::uint32_t> default_server;  ///< Set by `default_server`; else the first.
   lua::server_name_match names{0};   ///< Its servers are indices of site.servers.
   std::vector<lua::regex> patterns;  ///< Regular expressions of `names`, by number.
 };
@@ -103,6 +104,7 @@ struct site {
   int regex_match_limit = 0;
   int shards = 0;                         ///< worker_processes; 0: auto.
   int location_count = 0;
+  bool rewrite_by_lua_no_postpone = false;
   std::shared_ptr<const net::log_context> error_log;
   std::vector<std::string> kept_environment;  ///< `env`.
 };

@@ -37,6 +37,8 @@ struct chunk_source {
   std::string chunk_name;    ///< "=content_by_lua(nginx.conf:12)"; "@path" for files.
   std::string text;          ///< Empty for files.
   std::string path;          ///< Absolute; empty for inlined code.
+  std::string file;          ///< Of the directive, for messages.
+  int line = 0;
 };
 
 struct vm_options {
