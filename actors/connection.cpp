@@ -45,7 +45,7 @@ void connection::accept(shard& home, net::unique_fd socket, const net::address& 
   auto made = spawn_on<connection>(home, std::move(socket), peer, std::move(origin));
   connection& self = *made.self;
   self.self_ = std::move(made.handle);
-  ++home.connections_active;
+  home.add(self);
   const net::location_settings& settings = self.settings();
   if (is_tcp && settings.tcp_nodelay) net::set_nodelay(self.socket_.get());
   if (const auto error = home.loop().watch(self.socket_.get(), self); error) {
@@ -707,7 +707,7 @@ void connection::close() {
   loop().timers().cancel(deadline_);
   loop().forget(socket_.get(), *this);
   socket_.reset();
-  if (home().connections_active > 0) --home().connections_active;
+  home().remove(*this);
   drop();
   pending_ = {};
   std::string().swap(input_);

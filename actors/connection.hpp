@@ -25,7 +25,8 @@ namespace troupe::actors {
 
 /// What the connections of one listening socket share on one shard.
 struct connection_origin {
-  std::size_t group = 0;        ///< Index in site.listens.
+  std::size_t group = 0;        ///< Index in site.listens; a new release may move it.
+  net::address configured;      ///< As written, which a reload looks for.
   net::address where;           ///< As bound.
   std::string server_addr;      ///< Text without port.
   std::uint16_t server_port = 0;
@@ -52,6 +53,12 @@ public:
   [[nodiscard]] bool is_broken(const net::exchange& x) const noexcept override;
 
   [[nodiscard]] bool is_idle() const noexcept { return state_ == state::idle; }
+  /// Ends the connection and its exchange at once.
+  void close();
+
+  // The shard's list of its connections.
+  connection* next_of_shard = nullptr;
+  connection* previous_of_shard = nullptr;
 
 protected:
   void send_head(net::exchange& x) override;
@@ -89,7 +96,6 @@ private:
   void body_failed(int status);
   void write_out(net::exchange& x);
   void peer_closed();
-  void close();
   void linger();
   void next_request();
   void wait_for(std::int64_t ms);

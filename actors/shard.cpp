@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "actors/connection.hpp"
 #include "actors/exchange_box.hpp"
 #include "actors/shard_release.hpp"
 
@@ -66,6 +67,46 @@ void shard::join() {
   if (thread_.joinable()) thread_.join();
   // What is destroyed after the thread ended runs on whoever destroys the shard.
   thread_id_ = std::this_thread::get_id();
+}
+
+void shard::add(connection& client) noexcept {
+  client.next_of_shard = connections_;
+  client.previous_of_shard = nullptr;
+  if (connections_ != nullptr) connections_->previous_of_shard = &client;
+  connections_ = &client;
+  ++connection_count_;
+}
+
+void shard::remove(connection& client) noexcept {
+  (client.previous_of_shard != nullptr ? client.previous_of_shard->next_of_shard : connections_) =
+      client.next_of_shard;
+  if (client.next_of_shard != nullptr) {
+    client.next_of_shard->previous_of_shard = client.previous_of_shard;
+  }
+  if (--connection_count_ == 0 && when_closed_) loop_.post(std::exchange(when_closed_, nullptr));
+}
+
+void shard::close_connections(bool gracefully, std::function<void()> then) {
+  if (connection_count_ == 0) {
+    loop_.post(std::move(then));
+    return;
+  }
+  when_closed_ = std::move(then);
+  if (!gracefully) {
+    hurry();
+    return;
+  }
+  for (connection* client = connections_; client != nullptr; client = client->next_of_shard) {
+    client->tell(close_gracefully{});
+  }
+}
+
+void shard::hurry() {
+  for (connection* client = connections_; client != nullptr;) {
+    connection* const next = client->next_of_shard;
+    client->close();
+    client = next;
+  }
 }
 
 void shard::use(std::shared_ptr<shard_release> release) { current_ = std::move(release); }

@@ -21,6 +21,7 @@
 
 namespace troupe::actors {
 
+class connection;
 class exchange_pool;
 class shard_release;
 
@@ -53,9 +54,16 @@ public:
   /// A node-wide unique number for a new connection: nginx's *N.
   std::uint64_t next_connection_number() noexcept { return ++connections_made_ * count_ - (count_ - 1 - index_); }
 
-  // --- Counters, read by status pages. Thread: shard. --------------------------------------------
-  std::uint64_t connections_active = 0;
-  std::uint64_t requests = 0;
+  // --- Connections. Thread: shard. ---------------------------------------------------------------
+  void add(connection& client) noexcept;
+  void remove(connection& client) noexcept;
+  [[nodiscard]] std::uint64_t connection_count() const noexcept { return connection_count_; }
+  /// Tells all connections to end: at once, or when their exchange is done. `then` runs when the
+  /// last one has closed.
+  void close_connections(bool gracefully, std::function<void()> then);
+  /// Closes at once what close_connections() waits for.
+  void hurry();
+  std::uint64_t requests = 0;  ///< Begun so far.
 
 private:
   bool drain();
@@ -67,6 +75,9 @@ private:
   std::shared_ptr<shard_release> current_;
   std::thread thread_;
   std::thread::id thread_id_;
+  connection* connections_ = nullptr;
+  std::uint64_t connection_count_ = 0;
+  std::function<void()> when_closed_;
   std::uint64_t connections_made_ = 0;
   unsigned index_;
   unsigned count_;

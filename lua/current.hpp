@@ -22,7 +22,7 @@ struct run_context {
   vm* machine = nullptr;               ///< The VM whose code runs; null: none does.
   script* running = nullptr;           ///< The script that was resumed.
   net::exchange* exchange = nullptr;   ///< Null in init, timers and other code without a request.
-  net::log_context* log = nullptr;     ///< Where ngx.log of this code goes; null: nowhere.
+  const net::log_context* log = nullptr;  ///< Where ngx.log of this code goes; null: nowhere.
   net::cached_clock* clock = nullptr;  ///< The thread's clock; null: ask the system.
 };
 

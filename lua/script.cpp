@@ -42,7 +42,7 @@ script::script(vm& machine, script_host& host) : machine_(machine), host_(host) 
 
 script::~script() { kill(); }
 
-script::progress script::start(int chunk, phase where, net::exchange* x, net::log_context& log) {
+script::progress script::start(int chunk, phase where, net::exchange* x, const net::log_context& log) {
   kill();
   exchange_ = x;
   log_ = &log;
@@ -53,7 +53,7 @@ script::progress script::start(int chunk, phase where, net::exchange* x, net::lo
 }
 
 script::progress script::start(lua_State* from, int arguments, phase where, net::exchange* x,
-                               net::log_context& log) {
+                               const net::log_context& log) {
   kill();
   exchange_ = x;
   log_ = &log;

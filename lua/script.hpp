@@ -67,10 +67,10 @@ public:
 
   /// Runs a chunk of the VM (vm::compile gave its id) as the entry coroutine.
   /// @param x     null where there is no exchange.
-  progress start(int chunk, phase where, net::exchange* x, net::log_context& log);
+  progress start(int chunk, phase where, net::exchange* x, const net::log_context& log);
   /// The same with the function and its `arguments` on top of `from`'s stack; they are popped.
   progress start(lua_State* from, int arguments, phase where, net::exchange* x,
-                 net::log_context& log);
+                 const net::log_context& log);
 
   /// Ends all coroutines and cancels what they wait for.
   void kill() noexcept;
@@ -89,7 +89,7 @@ public:
   [[nodiscard]] vm& machine() noexcept { return machine_; }
   [[nodiscard]] script_host& host() noexcept { return host_; }
   [[nodiscard]] net::exchange* exchange() const noexcept { return exchange_; }
-  [[nodiscard]] net::log_context& log() const noexcept { return *log_; }
+  [[nodiscard]] const net::log_context& log() const noexcept { return *log_; }
 
   /// ngx.exit's code, while stopped().
   int exit_code = 0;
@@ -140,7 +140,7 @@ private:
   vm& machine_;
   script_host& host_;
   net::exchange* exchange_ = nullptr;
-  net::log_context* log_ = nullptr;
+  const net::log_context* log_ = nullptr;
   phase phase_ = phase::none;
   progress progress_ = progress::done;
   request request_ = request::none;

@@ -51,7 +51,7 @@ struct vm_options {
   int regex_match_limit = 0;
   int shard = 0;
   int shards = 1;
-  net::log_context* log = nullptr;    ///< For code that runs without an exchange.
+  const net::log_context* log = nullptr;  ///< For code that runs without an exchange.
 };
 
 class vm {

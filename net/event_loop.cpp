@@ -103,15 +103,17 @@ void event_loop::turn(int timeout_ms) {
   timers_.advance(clock_.monotonic_ms());
 }
 
+void event_loop::turn_once() {
+  const bool more = idle_hook_ && idle_hook_();
+  if (stopped_.load(std::memory_order_acquire)) return;
+  turn(more ? 0 : timeout());
+}
+
 void event_loop::run() {
   clock_.update();
   timers_.set_clock(clock_.monotonic_ms());
   run_tasks();  // Posted before the thread started.
-  while (!stopped_.load(std::memory_order_acquire)) {
-    const bool more = idle_hook_ && idle_hook_();
-    if (stopped_.load(std::memory_order_acquire)) break;
-    turn(more ? 0 : timeout());
-  }
+  while (!stopped_.load(std::memory_order_acquire)) turn_once();
 }
 
 void event_loop::stop() {

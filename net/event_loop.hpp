@@ -62,6 +62,8 @@ public:
   void stop();
   /// One turn: waits at most `timeout_ms` (-1: as long as it takes).
   void turn(int timeout_ms);
+  /// One turn of run(): the idle hook, then as long a wait as timers allow.
+  void turn_once();
 
   [[nodiscard]] timer_wheel& timers() noexcept { return timers_; }
   [[nodiscard]] cached_clock& clock() noexcept { return clock_; }

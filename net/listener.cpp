@@ -11,7 +11,7 @@ namespace {
 constexpr std::int64_t pause_ms = 500;
 }
 
-listener::listener(event_loop& loop, unique_fd socket, accepted on_accept, log_context& log)
+listener::listener(event_loop& loop, unique_fd socket, accepted on_accept, const log_context& log)
     : loop_(loop),
       socket_(std::move(socket)),
       on_accept_(std::move(on_accept)),

@@ -19,7 +19,7 @@ namespace troupe::net {
 class listener final : private io_handler, private timer {
 public:
   using accepted = std::function<void(unique_fd client, const address& peer)>;
-  listener(event_loop& loop, unique_fd socket, accepted on_accept, log_context& log);
+  listener(event_loop& loop, unique_fd socket, accepted on_accept, const log_context& log);
   ~listener() override;
 
   std::error_code start() noexcept;
@@ -36,7 +36,7 @@ private:
   event_loop& loop_;
   unique_fd socket_;
   accepted on_accept_;
-  log_context& log_;
+  const log_context& log_;
   address where_;
   bool started_ = false;
   bool shared_ = false;

@@ -176,7 +176,7 @@ function ngx.req.clear_header(name)
   if c_clear_request(name, #name) < 0 then no_request() end
 end
 
-function check.add_request_header(name, value)
+function ngx.req.add_header(name, value)
   name = request_name(name)
   if value == nil then
     error("bad 'value' argument: string or table expected, got nil", 2)

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "actors/worker_actor.hpp"
+
+namespace troupe::actors {
+
+worker_actor::worker_actor(caf::actor_config& config, shard& home,
+                           std::shared_ptr<shard_release> release, lua::phase where, done on_done)
+    : script_actor(config, home),
+      release_(std::move(release)),
+      where_(where),
+      on_done_(std::move(on_done)) {}
+
+void worker_actor::run(shard& home, std::shared_ptr<shard_release> release, int chunk,
+                       lua::phase where, done on_done) {
+  auto made = spawn_on<worker_actor>(home, release, where, std::move(on_done));
+  worker_actor& self = *made.self;
+  self.self_ = std::move(made.handle);
+  self.script_.emplace(release->machine(), self);
+  const net::log_context* log = release->configuration().error_log.get();
+  self.script_->start(chunk, where, nullptr, log != nullptr ? *log : net::null_log());
+  self.on_progress(*self.script_);
+}
+
+caf::behavior worker_actor::make_behavior() {
+  return {[this](wake_up& message) { handle(message); }, [this](closed) { quit(); }};
+}
+
+void worker_actor::on_progress(lua::script& resumed) {
+  if (resumed.state() == lua::script::progress::waiting) return;
+  std::string error;
+  if (resumed.state() == lua::script::progress::failed) error = resumed.error_message();
+  auto told = std::move(on_done_);
+  script_.reset();
+  release_.reset();
+  tell(closed{});
+  self_ = nullptr;
+  if (told) told(std::move(error));
+}
+
+}  // namespace troupe::actors

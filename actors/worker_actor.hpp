@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs init_worker_by_lua and exit_worker_by_lua of a release on a shard; both may wait.
+//
+// Source   the directives of these names in ngx_lua's README.
+// Thread   shard.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "actors/script_actor.hpp"
+#include "actors/shard_release.hpp"
+
+namespace troupe::actors {
+
+class worker_actor final : public script_actor {
+public:
+  /// Told on the shard's thread when the chunk has ended: empty, or the error.
+  using done = std::function<void(std::string error)>;
+
+  worker_actor(caf::actor_config& config, shard& home, std::shared_ptr<shard_release> release,
+               lua::phase where, done on_done);
+
+  /// Makes the actor and runs the chunk. Thread: shard.
+  static void run(shard& home, std::shared_ptr<shard_release> release, int chunk, lua::phase where,
+                  done on_done);
+
+  caf::behavior make_behavior() override;
+
+protected:
+  void on_progress(lua::script& resumed) override;
+
+private:
+  std::shared_ptr<shard_release> release_;
+  std::optional<lua::script> script_;
+  lua::phase where_;
+  done on_done_;
+  caf::strong_actor_ptr self_;  ///< Keeps this alive until the chunk has ended.
+};
+
+}  // namespace troupe::actors

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lua/lib_registry.hpp"
+
+#include <array>
+#include <string>
+
+namespace troupe::lua {
+namespace {
+
+constexpr std::array modules = {
+    lib_module{"resty.core", {
+#include "lua/lib/resty/core.lua.inc"
+    }},
+    lib_module{"resty.core.base", {
+#include "lua/lib/resty/core/base.lua.inc"
+    }},
+    lib_module{"ngx.req", {
+#include "lua/lib/ngx/req.lua.inc"
+    }},
+    lib_module{"ngx.resp", {
+#include "lua/lib/ngx/resp.lua.inc"
+    }},
+};
+
+// The loader of package.preload: (name) -> what the module returns.
+int load_module(lua_State* state) {
+  const char* name = luaL_checkstring(state, 1);
+  for (const lib_module& module : lib_modules()) {
+    if (std::string_view(module.require_name) != name) continue;
+    const std::string chunk_name = std::string("=") + name;
+    if (luaL_loadbuffer(state, module.source.data(), module.source.size(), chunk_name.c_str()) != 0) {
+      break;
+    }
+    lua_pushvalue(state, 1);
+    lua_call(state, 1, 1);
+    return 1;
+  }
+  return lua_error(state);
+}
+
+}  // namespace
+
+std::span<const lib_module> lib_modules() noexcept { return modules; }
+
+void preload(lua_State* state) {
+  lua_getglobal(state, "package");
+  lua_getfield(state, -1, "preload");
+  for (const lib_module& module : lib_modules()) {
+    lua_pushcfunction(state, load_module);
+    lua_setfield(state, -2, module.require_name);
+  }
+  lua_pop(state, 2);
+}
+
+}  // namespace troupe::lua
