@@ -300,6 +300,9 @@ tl::expected<void, diagnostics> node::start() {
     return done;
   }
   self.system = std::make_unique<caf::actor_system>(self.config);
+  // CAF leaves a reference to its logger with the thread that makes a system and waits for it at the
+  // end, which another thread may bring about.
+  caf::logger::set_current_actor_system(nullptr);
   for (unsigned i = 0; i < shards; ++i) {
     self.places[i] = std::make_unique<shard_place>();
     self.places[i]->shard = std::make_unique<actors::shard>(*self.system, i, shards);
