@@ -22,7 +22,9 @@ enum class base64_form {
 constexpr std::size_t base64_encoded_size(std::size_t size, bool padded) noexcept {
   return padded ? (size + 2) / 3 * 4 : size / 3 * 4 + (size % 3 * 4 + 2) / 3;
 }
-constexpr std::size_t base64_decoded_size(std::size_t size) noexcept { return (size + 3) / 4 * 3; }
+constexpr std::size_t base64_decoded_size(std::size_t size) noexcept {
+  return (size + 3) / 4 * 3;
+}
 
 /// @return the bytes written: base64_encoded_size(text.size(), padded).
 std::size_t encode_base64(char* out, std::string_view text, base64_form form, bool padded) noexcept;

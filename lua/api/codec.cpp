@@ -71,16 +71,24 @@ int decode_base64(const char* text, std::size_t size, char* out, int form) noexc
 // The letter behind the backslash; 0: the byte stands for itself.
 char sql_escape(char c) noexcept {
   switch (c) {
-    case '\0': return '0';
-    case '\b': return 'b';
-    case '\n': return 'n';
-    case '\r': return 'r';
-    case '\t': return 't';
-    case '\x1a': return 'Z';
+    case '\0':
+      return '0';
+    case '\b':
+      return 'b';
+    case '\n':
+      return 'n';
+    case '\r':
+      return 'r';
+    case '\t':
+      return 't';
+    case '\x1a':
+      return 'Z';
     case '\\':
     case '\'':
-    case '"': return c;
-    default: return 0;
+    case '"':
+      return c;
+    default:
+      return 0;
   }
 }
 
@@ -113,13 +121,15 @@ constexpr troupe_ffi_codec table{.escaped_growth = escaped_growth,
 }  // namespace
 
 const api_area codec_area{.name = "codec",
-                          .cdef = {
+                          .cdef =
+                              {
 #include "lua/api/codec.ffi.h.inc"
-                          },
+                              },
                           .table = &table,
-                          .source = {
+                          .source =
+                              {
 #include "lua/api/codec.lua.inc"
-                          },
+                              },
                           .functions = nullptr};
 
 }  // namespace troupe::lua

@@ -21,7 +21,9 @@ extern "C" {
 namespace troupe::lua {
 namespace {
 
-int pid() noexcept { return static_cast<int>(::getpid()); }
+int pid() noexcept {
+  return static_cast<int>(::getpid());
+}
 int is_exiting() noexcept {
   return current.machine != nullptr && current.machine->is_exiting() ? 1 : 0;
 }
@@ -60,13 +62,15 @@ constexpr luaL_Reg functions[] = {{"facts", facts}, {nullptr, nullptr}};
 }  // namespace
 
 const api_area const_area{.name = "const",
-                          .cdef = {
+                          .cdef =
+                              {
 #include "lua/api/const.ffi.h.inc"
-                          },
+                              },
                           .table = &table,
-                          .source = {
+                          .source =
+                              {
 #include "lua/api/const.lua.inc"
-                          },
+                              },
                           .functions = functions};
 
 }  // namespace troupe::lua

@@ -84,13 +84,15 @@ constexpr troupe_ffi_digest table{
 }  // namespace
 
 const api_area digest_area{.name = "digest",
-                           .cdef = {
+                           .cdef =
+                               {
 #include "lua/api/digest.ffi.h.inc"
-                           },
+                               },
                            .table = &table,
-                           .source = {
+                           .source =
+                               {
 #include "lua/api/digest.lua.inc"
-                           },
+                               },
                            .functions = nullptr};
 
 }  // namespace troupe::lua

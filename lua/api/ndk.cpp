@@ -11,9 +11,10 @@ namespace troupe::lua {
 const api_area ndk_area{.name = "ndk",
                         .cdef = {},
                         .table = nullptr,
-                        .source = {
+                        .source =
+                            {
 #include "lua/api/ndk.lua.inc"
-                        },
+                            },
                         .functions = nullptr};
 
 }  // namespace troupe::lua

@@ -82,20 +82,24 @@ local directives = {
   set_decode_base32 = from_base32,
 }
 
+local made = {}  -- The functions that were asked for, by name.
+
 ndk = {
   set_var = setmetatable({}, {
     __index = function(_, name)
+      if made[name] then return made[name] end
       name = tostring(name)
       local directive = directives[name]
       if not directive then
         error("ndk.set_var: directive \"" .. name ..
               "\" not found or does not use ndk_set_var_value", 2)
       end
-      return function(value)
+      made[name] = function(value)
         local result = directive(type(value) == "string" and value or tostring(value))
         if not result then error("calling directive " .. name .. " failed with code -1", 2) end
         return result
       end
+      return made[name]
     end,
     __newindex = function() error("not allowed", 2) end,
   }),

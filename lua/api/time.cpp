@@ -99,13 +99,15 @@ constexpr troupe_ffi_time table{.wall_ms = wall_ms,
 }  // namespace
 
 const api_area time_area{.name = "time",
-                         .cdef = {
+                         .cdef =
+                             {
 #include "lua/api/time.ffi.h.inc"
-                         },
+                             },
                          .table = &table,
-                         .source = {
+                         .source =
+                             {
 #include "lua/api/time.lua.inc"
-                         },
+                             },
                          .functions = nullptr};
 
 }  // namespace troupe::lua

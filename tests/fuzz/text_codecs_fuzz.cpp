@@ -22,7 +22,9 @@ void expect(bool holds) {
 }
 
 // Exactly as big as asked for, so that the sanitizer sees the first byte beyond.
-std::unique_ptr<char[]> room(std::size_t size) { return std::make_unique<char[]>(size); }
+std::unique_ptr<char[]> room(std::size_t size) {
+  return std::make_unique<char[]>(size);
+}
 
 void escape_and_back(std::string_view text) {
   const auto type = net::escape_type::component;

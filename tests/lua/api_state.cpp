@@ -18,7 +18,9 @@ api_state::api_state(std::initializer_list<const api_area*> areas, vm* machine)
   EXPECT_EQ(install(state_, all), "");
 }
 
-api_state::~api_state() { lua_close(state_); }
+api_state::~api_state() {
+  lua_close(state_);
+}
 
 std::string api_state::run(const std::string& code) {
   lua_settop(state_, 0);
@@ -46,7 +48,9 @@ int api_state::traces(const std::string& code) {
       "local count = 0\n"
       "local function seen(what) if what == 'stop' then count = count + 1 end end\n"
       "require('jit').attach(seen, 'trace')\n"
-      "local function chunk() " + code + " end\n"
+      "local function chunk() " +
+      code +
+      " end\n"
       "chunk()\n"
       "require('jit').attach(seen)\n"
       "return count";

@@ -15,7 +15,7 @@ namespace troupe::lua {
 class vm;
 
 class api_state {
-public:
+ public:
   explicit api_state(std::initializer_list<const api_area*> areas, vm* machine = nullptr);
   ~api_state();
   api_state(const api_state&) = delete;
@@ -29,7 +29,7 @@ public:
 
   [[nodiscard]] lua_State* state() const noexcept { return state_; }
 
-private:
+ private:
   lua_State* state_ = nullptr;
 };
 

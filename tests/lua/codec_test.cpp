@@ -7,12 +7,13 @@ namespace troupe::lua {
 namespace {
 
 class codec : public testing::Test {
-protected:
+ protected:
   std::string run(const std::string& code) { return lua_.run(code); }
   // The pairs of a table sorted, so that their order in the table does not matter.
   std::string args(const std::string& call) {
     return run(R"(
-      local args, err = )" + call + R"(
+      local args, err = )" +
+               call + R"(
       local lines = {}
       for key, value in pairs(args) do
         if type(value) == "table" then
@@ -47,7 +48,8 @@ TEST_F(codec, escapes_by_type) {
 }
 
 TEST_F(codec, refuses_a_wrong_type_of_escaping) {
-  EXPECT_EQ(run("local s = ngx.escape_uri('', 'x') return s"), "raised: test:1: \"type\" is not a number");
+  EXPECT_EQ(run("local s = ngx.escape_uri('', 'x') return s"),
+            "raised: test:1: \"type\" is not a number");
   EXPECT_EQ(run("local s = ngx.escape_uri('', 7) return s"),
             "raised: test:1: \"type\" 7 out of range");
   EXPECT_EQ(run("local s = ngx.escape_uri('', -1) return s"),
@@ -155,7 +157,8 @@ TEST_F(codec, decodes_base64) {
         if ngx.decode_base64(ngx.encode_base64(text, bare)) ~= text then return size end
       end
     end
-    return "same")"), "same");
+    return "same")"),
+            "same");
 }
 
 TEST_F(codec, has_base64_for_urls_in_a_module) {
@@ -173,7 +176,8 @@ TEST_F(codec, quotes_sql_strings) {
             R"('a\0\n\r\b\t\Z\\\'\"$')");
   EXPECT_EQ(run("return ngx.quote_sql_str('')"), "''");
   EXPECT_EQ(run("return ngx.quote_sql_str(12)"), "'12'");
-  EXPECT_EQ(run("local s = ngx.quote_sql_str() return s"), "raised: test:1: expecting one argument");
+  EXPECT_EQ(run("local s = ngx.quote_sql_str() return s"),
+            "raised: test:1: expecting one argument");
 }
 
 TEST_F(codec, is_compiled_when_hot) {

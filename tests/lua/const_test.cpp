@@ -9,13 +9,14 @@ namespace troupe::lua {
 namespace {
 
 class constants : public testing::Test {
-protected:
+ protected:
   std::string run(const std::string& code) { return lua_.run(code); }
   api_state lua_{&core_area, &const_area};
 };
 
 TEST_F(constants, are_those_of_ngx_lua) {
-  EXPECT_EQ(run("return ngx.OK, ngx.ERROR, ngx.AGAIN, ngx.DONE, ngx.DECLINED"), "0, -1, -2, -4, -5");
+  EXPECT_EQ(run("return ngx.OK, ngx.ERROR, ngx.AGAIN, ngx.DONE, ngx.DECLINED"),
+            "0, -1, -2, -4, -5");
   EXPECT_EQ(run("return ngx.HTTP_GET, ngx.HTTP_HEAD, ngx.HTTP_POST, ngx.HTTP_PUT, ngx.HTTP_DELETE"),
             "2, 4, 8, 16, 32");
   EXPECT_EQ(run("return ngx.HTTP_OPTIONS, ngx.HTTP_LOCK, ngx.HTTP_PATCH, ngx.HTTP_TRACE"),

@@ -7,10 +7,12 @@ namespace troupe::lua {
 namespace {
 
 class digest : public testing::Test {
-protected:
+ protected:
   std::string run(const std::string& code) {
-    return lua_.run("local function hex(s) return (s:gsub('.', function(c) return "
-                    "('%02x'):format(c:byte()) end)) end " + code);
+    return lua_.run(
+        "local function hex(s) return (s:gsub('.', function(c) return "
+        "('%02x'):format(c:byte()) end)) end " +
+        code);
   }
   api_state lua_{&core_area, &digest_area};
 };

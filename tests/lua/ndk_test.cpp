@@ -7,7 +7,7 @@ namespace troupe::lua {
 namespace {
 
 class ndk : public testing::Test {
-protected:
+ protected:
   std::string run(const std::string& code) { return lua_.run(code); }
   api_state lua_{&core_area, &codec_area, &digest_area, &ndk_area};
 };
@@ -34,7 +34,8 @@ TEST_F(ndk, encodes_and_decodes) {
         return size
       end
     end
-    return "same")"), "same");
+    return "same")"),
+            "same");
 }
 
 TEST_F(ndk, refuses_unknown_directives_and_assignments) {

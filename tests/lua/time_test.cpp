@@ -9,7 +9,7 @@ namespace troupe::lua {
 namespace {
 
 class time_of_scripts : public testing::Test {
-protected:
+ protected:
   void SetUp() override { current.clock = &clock_; }
   void TearDown() override { current.clock = nullptr; }
   std::string run(const std::string& code) { return lua_.run(code); }
@@ -66,13 +66,14 @@ TEST_F(time_of_scripts, has_a_clock_that_never_goes_back) {
   const std::string now = std::to_string(clock_.monotonic_ms());
   EXPECT_EQ(run("return ('%d'):format(require('resty.core.time').monotonic_msec())"), now);
   EXPECT_EQ(run("local t = require('resty.core.time') "
-                "return t.monotonic_time() == t.monotonic_msec() / 1000"), "true");
+                "return t.monotonic_time() == t.monotonic_msec() / 1000"),
+            "true");
 }
 
 TEST_F(time_of_scripts, is_compiled_when_hot) {
-  for (const char* call : {"ngx.now()", "ngx.time()", "ngx.today()", "ngx.utctime()",
-                           "ngx.http_time(1)", "ngx.cookie_time(1)",
-                           "ngx.parse_http_time('Thu, 18 Nov 2010 11:27:35 GMT')"}) {
+  for (const char* call :
+       {"ngx.now()", "ngx.time()", "ngx.today()", "ngx.utctime()", "ngx.http_time(1)",
+        "ngx.cookie_time(1)", "ngx.parse_http_time('Thu, 18 Nov 2010 11:27:35 GMT')"}) {
     EXPECT_GT(lua_.traces(std::string("for i = 1, 300 do local s = ") + call + " end"), 0) << call;
   }
 }
