@@ -112,7 +112,7 @@ std::optional<std::int64_t> parse_http_date(std::string_view text) {
     t.tm_mday = take_number(text, 1, 2);
     if (!take(text, ' ') || !take_time(text, t) || !take(text, ' ')) return std::nullopt;
     const int year = take_number(text, 4, 4);
-    if (year < 0 || !text.empty()) return std::nullopt;
+    if (year < 0) return std::nullopt;
     t.tm_year = year - 1900;
   }
   if (t.tm_mday < 1 || t.tm_mday > 31) return std::nullopt;

@@ -37,7 +37,7 @@ constexpr table make_component_table() {
 }
 
 constexpr table uri_table = make_table(" #%?", true);
-constexpr table args_table = make_table(" #%&+?", true);
+constexpr table args_table = make_table(" #%+?", true);
 constexpr table component_table = make_component_table();
 constexpr table html_table = make_table(" \"#%'", true);
 constexpr table refresh_table = make_table(" \"'", true);

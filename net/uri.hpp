@@ -28,7 +28,7 @@ bool parse_target(std::string_view raw, bool merge, arena& memory, target& out);
 /// `Host: EXAMPLE.com:80` -> "example.com"; IPv6 literals keep their brackets.
 std::string_view host_without_port(std::string_view host, arena& memory);
 
-/// Types as ngx_escape_uri numbers them.
+/// Types as ngx.escape_uri numbers them. `args` leaves what separates pairs, `&` and `;`.
 enum class escape_type { uri, args, component, html, refresh, memcached, mail_auth };
 
 /// Appends the escaped text.

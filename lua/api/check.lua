@@ -10,6 +10,19 @@ local check = {}
 -- The lua-resty-core whose modules ours stand in for.
 check.resty_core_version = "0.1.33"
 
+-- Errors ------------------------------------------------------------------------------------------
+
+-- Raises as luaL_argerror does, where the API function at `level` (1: the one that calls this) was
+-- called, with the name by which it was called: "?" if only pcall knows it.
+local function argument_error(index, text, level)
+  level = level + 1
+  local name = getinfo(level, "n").name or "?"
+  error("bad argument #" .. index .. " to '" .. name .. "' (" .. text .. ")", level + 1)
+end
+check.argument_error = argument_error
+
+-- Arguments ---------------------------------------------------------------------------------------
+
 -- nil and false count as "", other values become strings (ngx.escape_uri, ngx.md5 …).
 function check.text(value)
   if type(value) == "string" then return value end
@@ -21,6 +34,14 @@ end
 function check.string_only(value)
   if type(value) ~= "string" then error("string argument only", 3) end
   return value
+end
+
+-- A string or a number, as Lua's own C functions take it. Called by an API function.
+function check.text_argument(value, index)
+  local kind = type(value)
+  if kind == "string" then return value end
+  if kind == "number" then return tostring(value) end
+  argument_error(index, "string expected, got " .. kind, 2)
 end
 
 -- A number and nothing else, or: number argument only
@@ -65,16 +86,6 @@ function check.phase(set)
     if now <= 1 then error("no request found", 3) end
     error(check.disabled(), 3)
   end
-end
-
--- Errors ------------------------------------------------------------------------------------------
-
--- Raises as luaL_argerror does, where the API function at `level` (1: the one that calls this) was
--- called, with the name by which it was called: "?" if only pcall knows it.
-function check.argument_error(index, text, level)
-  level = level + 1
-  local name = getinfo(level, "n").name or "?"
-  error("bad argument #" .. index .. " to '" .. name .. "' (" .. text .. ")", level + 1)
 end
 
 -- Magic keys --------------------------------------------------------------------------------------

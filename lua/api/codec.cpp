@@ -6,13 +6,16 @@
 // Source   the headings of these names in ngx_lua's README.
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 extern "C" {
 #include "lua/api/codec.ffi.h"
 }
 
 #include "lua/api/areas.hpp"
+#include "lua/current.hpp"
 #include "net/base64.hpp"
+#include "net/log.hpp"
 #include "net/query_args.hpp"
 #include "net/uri.hpp"
 
@@ -35,14 +38,19 @@ int count_args(const char* text, std::size_t size) noexcept {
   return static_cast<int>(net::count_query_args({text, size}));
 }
 
-int parse_args(const char* text, std::size_t size, int limit, char* decoded,
+int parse_args(const char* text, std::size_t size, int limit, int keyless_count, char* decoded,
                troupe_ffi_arg* out) noexcept {
   std::string_view rest(text, size);
   net::query_arg arg;
   char* to = decoded;
   int count = 0;
-  for (int seen = 0; seen < limit && net::take_query_arg(rest, arg); ++seen) {
-    if (arg.key.empty()) continue;
+  int left = limit;
+  while (left > 0 && net::take_query_arg(rest, arg)) {
+    if (arg.key.empty()) {
+      left -= keyless_count;
+      continue;
+    }
+    --left;
     troupe_ffi_arg& entry = out[count++];
     entry.key_at = static_cast<std::uint32_t>(to - decoded);
     char* const key_end = net::unescape_uri(to, arg.key, true);
@@ -56,6 +64,12 @@ int parse_args(const char* text, std::size_t size, int limit, char* decoded,
     }
   }
   return count;
+}
+
+void log_limit(int limit) noexcept {
+  if (current.log == nullptr || !current.log->enabled(net::log_level::debug)) return;
+  current.log->write(net::log_level::debug,
+                     "lua hit query args limit " + std::to_string(limit));
 }
 
 std::size_t encode_base64(const char* text, std::size_t size, char* out, int form,
@@ -113,6 +127,7 @@ constexpr troupe_ffi_codec table{.escaped_growth = escaped_growth,
                                  .unescape_uri = unescape_uri,
                                  .count_args = count_args,
                                  .parse_args = parse_args,
+                                 .log_limit = log_limit,
                                  .encode_base64 = encode_base64,
                                  .decode_base64 = decode_base64,
                                  .quoted_growth = quoted_growth,

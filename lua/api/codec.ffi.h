@@ -15,8 +15,11 @@ typedef struct troupe_ffi_codec {
   size_t (*unescape_uri)(const char* text, size_t size, char* out);
   /* An upper bound of the pairs. */
   int (*count_args)(const char* text, size_t size);
-  /* At most `limit` pairs; those with an empty key count, but are left out. How many are in `out`. */
-  int (*parse_args)(const char* text, size_t size, int limit, char* decoded, troupe_ffi_arg* out);
+  /* At most `limit` pairs, without those whose key is empty. How many are in `out`. */
+  int (*parse_args)(const char* text, size_t size, int limit, int keyless_count, char* decoded,
+                    troupe_ffi_arg* out);
+  /* Says in the log that there were more. */
+  void (*log_limit)(int limit);
   /* form: 0 standard, 1 URL, 2 MIME (decoding). */
   size_t (*encode_base64)(const char* text, size_t size, char* out, int form, int padded);
   /* The size of the result, or -1. */

@@ -9,6 +9,7 @@ local concat = table.concat
 local new_table = require "table.new"
 local ffi_string, ffi_new = ffi.string, ffi.new
 local text_of, buffer = check.text, check.buffer
+local text_argument, argument_error = check.text_argument, check.argument_error
 local escaped_growth, c_escape, c_unescape = c.escaped_growth, c.escape_uri, c.unescape_uri
 
 -- URIs --------------------------------------------------------------------------------------------
@@ -29,9 +30,9 @@ function ngx.escape_uri(value, kind)
   if kind == nil then
     kind = component
   elseif type(kind) ~= "number" then
-    error("\"type\" is not a number", 2)
+    error("\"type\" is not a number", 3)
   elseif kind < 0 or kind > 6 then
-    error("\"type\" " .. kind .. " out of range", 2)
+    error("\"type\" " .. kind .. " out of range", 3)
   end
   return escape(text_of(value), kind)
 end
@@ -50,9 +51,10 @@ local kept = 100
 local arg_array = ffi.typeof("troupe_ffi_arg[?]")
 local kept_array = arg_array(kept)
 
--- Puts the pairs into `tab` or a new table. `max` below 1: all of them.
-function check.parse_args(text, max, tab)
-  local size = #text
+-- Puts the pairs of a string, or of bytes in C's memory, into `tab` or a new table. `max` below 1:
+-- all of them. Pairs without a key are left out; whether they count is what tells ngx.decode_args
+-- and ngx.req.get_post_args from ngx.req.get_uri_args.
+local function parse_args(text, size, max, keyless_count, tab)
   local limit = c.count_args(text, size)
   local truncated
   if max > 0 and limit > max then
@@ -61,7 +63,7 @@ function check.parse_args(text, max, tab)
   end
   local found = limit <= kept and kept_array or arg_array(limit)
   local decoded = buffer(size)
-  local count = c.parse_args(text, size, limit, decoded, found)
+  local count = c.parse_args(text, size, limit, keyless_count and 1 or 0, decoded, found)
   local args = tab or new_table(0, count)
   for i = 0, count - 1 do
     local arg = found[i]
@@ -77,8 +79,13 @@ function check.parse_args(text, max, tab)
       args[key] = { before, value }
     end
   end
-  return args, truncated
+  if truncated then
+    c.log_limit(limit)
+    return args, truncated
+  end
+  return args
 end
+check.parse_args = parse_args
 
 function ngx.decode_args(...)
   local count = select("#", ...)
@@ -86,22 +93,15 @@ function ngx.decode_args(...)
     error("expecting 1 or 2 arguments but seen " .. count, 2)
   end
   local text, max = ...
-  if type(text) ~= "string" then
-    if type(text) ~= "number" then
-      error("bad argument #1 to 'decode_args' (string expected, got " .. type(text) .. ")", 2)
-    end
-    text = tostring(text)
-  end
+  text = text_argument(text, 1)
   if count == 1 then
     max = 100
   else
     local number = tonumber(max)
-    if not number then
-      error("bad argument #2 to 'decode_args' (number expected, got " .. type(max) .. ")", 2)
-    end
+    if not number then argument_error(2, "number expected, got " .. type(max), 1) end
     max = number
   end
-  return check.parse_args(text, max)
+  return parse_args(text, #text, max, true)
 end
 
 -- One value as text, nil if it is to be left out, or what cannot be one as an error at `level`.
@@ -147,7 +147,7 @@ function ngx.encode_args(...)
   if count ~= 1 then error("expecting 1 argument but seen " .. count, 2) end
   local args = ...
   if type(args) ~= "table" then
-    error("bad argument #1 to '?' (table expected, got " .. type(args) .. ")", 2)
+    argument_error(1, "table expected, got " .. type(args), 1)
   end
   local text = check.encode_args(args)
   return text
@@ -211,13 +211,7 @@ end
 
 function ngx.quote_sql_str(...)
   if select("#", ...) ~= 1 then error("expecting one argument", 2) end
-  local text = ...
-  if type(text) ~= "string" then
-    if type(text) ~= "number" then
-      error("bad argument #1 to 'quote_sql_str' (string expected, got " .. type(text) .. ")", 2)
-    end
-    text = tostring(text)
-  end
+  local text = text_argument((...), 1)
   local size = #text
   local whole = size + tonumber(c.quoted_growth(text, size)) + 2
   local out = buffer(whole)

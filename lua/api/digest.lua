@@ -2,9 +2,9 @@
 -- ngx.md5, ngx.md5_bin, ngx.sha1_bin, ngx.hmac_sha1, ngx.crc32_short, ngx.crc32_long.
 local c, ngx, _, check = ...
 local ffi = require "ffi"
-local type, error, tostring, select = type, error, tostring, select
+local error, select = error, select
 local ffi_string = ffi.string
-local text_of = check.text
+local text_of, text_argument = check.text, check.text_argument
 local digest = ffi.new("unsigned char[20]")
 local hex = ffi.new("char[32]")
 
@@ -26,18 +26,11 @@ function ngx.sha1_bin(value)
   return ffi_string(digest, 20)
 end
 
-local function string_argument(value, index)
-  if type(value) == "string" then return value end
-  if type(value) == "number" then return tostring(value) end
-  error("bad argument #" .. index .. " to 'hmac_sha1' (string expected, got " .. type(value) .. ")",
-        3)
-end
-
 function ngx.hmac_sha1(...)
   local count = select("#", ...)
   if count ~= 2 then error("expecting 2 arguments, but got " .. count, 2) end
   local key, value = ...
-  local secret, text = string_argument(key, 1), string_argument(value, 2)
+  local secret, text = text_argument(key, 1), text_argument(value, 2)
   c.hmac_sha1(secret, #secret, text, #text, digest)
   return ffi_string(digest, 20)
 end

@@ -62,7 +62,7 @@ local json_escapes = {
 
 local function quote_json(text)
   if text == "" then return "null" end
-  return '"' .. gsub(text, "[%c\\\"]", function(c)
+  return '"' .. gsub(text, '[%z\1-\31\\"]', function(c)
     return json_escapes[c] or format("\\u%04x", byte(c))
   end) .. '"'
 end

@@ -101,9 +101,7 @@ function req.get_uri_args(max, tab)
   if code < 0 then no_request() end
   if tab then require("table.clear")(tab) end
   if size[0] == 0 then return tab or {} end
-  local args, truncated = check.parse_args(ffi_string(bytes[0], size[0]), max, tab)
-  if truncated then ngx.log(ngx.DEBUG, "lua hit query args limit ", max) end
-  return args, truncated
+  return check.parse_args(bytes[0], tonumber(size[0]), max, false, tab)
 end
 
 function req.set_uri_args(...)
@@ -125,7 +123,11 @@ end
 function req.get_post_args(...)
   local count = select("#", ...)
   if count > 1 then error("expecting 0 or 1 arguments but seen " .. count, 2) end
-  local max = limit((...), "get_post_args")
+  local max = default_max
+  if count == 1 then
+    max = tonumber((...))
+    if not max then check.argument_error(1, "number expected, got " .. type((...)), 1) end
+  end
   local state = c.body_state(in_file)
   if state < 0 then no_request() end
   if state == 3 then return {} end
@@ -134,9 +136,7 @@ function req.get_post_args(...)
   end
   if in_file[0] == 1 then return nil, "request body in temp file not supported" end
   if c.body(bytes, size) ~= 0 then return {} end
-  local args, truncated = check.parse_args(ffi_string(bytes[0], size[0]), max)
-  if truncated then ngx.log(ngx.DEBUG, "lua hit query args limit ", max) end
-  return args, truncated
+  return check.parse_args(bytes[0], tonumber(size[0]), max, true)
 end
 
 -- The body ----------------------------------------------------------------------------------------

@@ -60,11 +60,10 @@ void utc_time(char* out) noexcept {
   print(out, parts);
 }
 
-// Any number of Lua's as a moment between the years 1 and 9999.
+// Any number of Lua's as a moment between the years 1970 and 9999; nginx knows none before.
 std::int64_t whole_seconds(double seconds) noexcept {
-  constexpr double first = -62135596800.0;
   constexpr double last = 253402300799.0;
-  if (!(seconds >= first)) return static_cast<std::int64_t>(first);
+  if (!(seconds >= 0)) return 0;
   return static_cast<std::int64_t>(std::min(seconds, last));
 }
 

@@ -6,6 +6,13 @@
 namespace troupe::lua {
 namespace {
 
+constexpr api_area open_check{.name = "open_check",
+                              .cdef = {},
+                              .table = nullptr,
+                              .source =
+                                  "local _, ngx, _, check = ... ngx.parse_args = check.parse_args",
+                              .functions = nullptr};
+
 class codec : public testing::Test {
  protected:
   std::string run(const std::string& code) { return lua_.run(code); }
@@ -25,7 +32,7 @@ class codec : public testing::Test {
       table.sort(lines)
       return table.concat(lines, "|") .. (err and " " .. err or ""))");
   }
-  api_state lua_{&core_area, &codec_area};
+  api_state lua_{&core_area, &codec_area, &open_check};
 };
 
 TEST_F(codec, escapes_a_component_unless_told_otherwise) {
@@ -39,7 +46,7 @@ TEST_F(codec, escapes_a_component_unless_told_otherwise) {
 
 TEST_F(codec, escapes_by_type) {
   EXPECT_EQ(run("return ngx.escape_uri('/a b?c#d%+&\"\\'', 0)"), "/a%20b%3Fc%23d%25+&\"'");
-  EXPECT_EQ(run("return ngx.escape_uri('/a b?c#d%+&\"\\'', 1)"), "/a%20b%3Fc%23d%25%2B%26\"'");
+  EXPECT_EQ(run("return ngx.escape_uri('/a b?c#d%+&\"\\'', 1)"), "/a%20b%3Fc%23d%25%2B&\"'");
   EXPECT_EQ(run("return ngx.escape_uri('/a b?c#d%+&\"\\'', 3)"), "/a%20b?c%23d%25+&%22%27");
   EXPECT_EQ(run("return ngx.escape_uri('/a b?c#d%+&\"\\'', 4)"), "/a%20b?c#d%+&%22%27");
   EXPECT_EQ(run("return ngx.escape_uri('/a b?c#d%+&\"\\'\\1\\255', 5)"),
@@ -49,11 +56,11 @@ TEST_F(codec, escapes_by_type) {
 
 TEST_F(codec, refuses_a_wrong_type_of_escaping) {
   EXPECT_EQ(run("local s = ngx.escape_uri('', 'x') return s"),
-            "raised: test:1: \"type\" is not a number");
+            "raised: \"type\" is not a number");
   EXPECT_EQ(run("local s = ngx.escape_uri('', 7) return s"),
-            "raised: test:1: \"type\" 7 out of range");
+            "raised: \"type\" 7 out of range");
   EXPECT_EQ(run("local s = ngx.escape_uri('', -1) return s"),
-            "raised: test:1: \"type\" -1 out of range");
+            "raised: \"type\" -1 out of range");
 }
 
 TEST_F(codec, unescapes_and_leaves_bad_sequences_alone) {
@@ -83,6 +90,16 @@ TEST_F(codec, stops_at_the_limit) {
   EXPECT_EQ(run("local t, e = ngx.decode_args(('a=1&'):rep(150), -1) return #t.a, e"), "150, nil");
 }
 
+TEST_F(codec, counts_arguments_without_a_key_only_where_ngx_does) {
+  EXPECT_EQ(args("ngx.decode_args('=x&a=1&b=2', 2)"), "a=1 truncated");
+  // As ngx.req.get_uri_args asks.
+  EXPECT_EQ(args("ngx.parse_args('=x&a=1&b=2', 10, 2, false)"), "a=1|b=2 truncated");
+}
+
+TEST_F(codec, returns_one_value_if_all_arguments_are_there) {
+  EXPECT_EQ(run("return select('#', ngx.decode_args('a=1'))"), "1");
+}
+
 TEST_F(codec, refuses_a_wrong_call_of_decode_args) {
   EXPECT_EQ(run("local t = ngx.decode_args() return t"),
             "raised: test:1: expecting 1 or 2 arguments but seen 0");
@@ -102,7 +119,9 @@ TEST_F(codec, writes_arguments) {
 
 TEST_F(codec, refuses_what_is_no_argument) {
   EXPECT_EQ(run("local s = ngx.encode_args(true) return s"),
-            "raised: test:1: bad argument #1 to '?' (table expected, got boolean)");
+            "raised: test:1: bad argument #1 to 'encode_args' (table expected, got boolean)");
+  EXPECT_EQ(run("return select(2, pcall(ngx.encode_args, true))"),
+            "bad argument #1 to '?' (table expected, got boolean)");
   EXPECT_EQ(run("local s = ngx.encode_args{'x'} return s"),
             "raised: test:1: attempt to use a non-string key in the \"args\" option table");
   EXPECT_EQ(run("local s = ngx.encode_args{a = print} return s"),

@@ -47,6 +47,8 @@ TEST_F(time_of_scripts, is_written_as_http_does) {
   EXPECT_EQ(run("return ngx.http_time(1290079655)"), "Thu, 18 Nov 2010 11:27:35 GMT");
   EXPECT_EQ(run("return ngx.cookie_time(1290079655)"), "Thu, 18-Nov-10 11:27:35 GMT");
   EXPECT_EQ(run("return ngx.cookie_time(2169277261)"), "Tue, 28-Sep-2038 09:01:01 GMT");
+  EXPECT_EQ(run("return ngx.http_time(-1), ngx.cookie_time(0/0)"),
+            "Thu, 01 Jan 1970 00:00:00 GMT, Thu, 01-Jan-70 00:00:00 GMT");
   EXPECT_EQ(run("return ngx.http_time(1e300)"), "Fri, 31 Dec 9999 23:59:59 GMT");
   EXPECT_EQ(run("local s = ngx.http_time('1') return s"), "raised: test:1: number argument only");
   EXPECT_EQ(run("local s = ngx.cookie_time(nil) return s"), "raised: test:1: number argument only");
