@@ -177,6 +177,12 @@ std::string_view seconds_with_ms(exchange& x, std::int64_t ms) {
 using getter = variable_value (*)(exchange&, std::string_view);
 using setter = void (*)(exchange&, std::string_view);
 
+// Without a "?" there are none, which Lua sees as nil.
+variable_value args_of(exchange& x, std::string_view) {
+  if (x.args.data() == nullptr) return std::nullopt;
+  return x.args;
+}
+
 void assign_args(exchange& x, std::string_view value) { x.args = x.keep(value); }
 
 const exchange& main_of(const exchange& x) {
@@ -196,8 +202,8 @@ const builtin builtins[] = {
     {"uri", TROUPE_GET { return x.uri; }},
     {"document_uri", TROUPE_GET { return x.uri; }},
     {"request_uri", TROUPE_GET { return main_of(x).unparsed_uri; }},
-    {"args", TROUPE_GET { return x.args; }, assign_args},
-    {"query_string", TROUPE_GET { return x.args; }},
+    {"args", args_of, assign_args},
+    {"query_string", args_of},
     {"is_args", TROUPE_GET { return x.args.empty() ? std::string_view{} : "?"; }},
     {"request_method", TROUPE_GET { return main_of(x).method_name; }},
     {"echo_request_method", TROUPE_GET { return x.method_name; }},

@@ -138,13 +138,10 @@ int redirect(lua_State* state) {
       std::string shown;
       for (const char d : uri) {
         const auto b = static_cast<unsigned char>(d);
-        if (b < 0x20 || b >= 0x7f) {
+        if (b < 0x20 || b >= 0x7f || d == '"' || d == '\\') {
           char hex[8];
           std::snprintf(hex, sizeof hex, "\\x%02X", b);
           shown += hex;
-        } else if (d == '"' || d == '\\') {
-          shown += '\\';
-          shown += d;
         } else {
           shown += d;
         }

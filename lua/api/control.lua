@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- ngx.exit, exec, redirect, sleep; ngx.req.set_uri.
 local _, ngx, native, check = ...
-local type, select, error, tostring, format = type, select, error, tostring, string.format
+local type, select, error, format = type, select, error, string.format
 local find, byte, gsub = string.find, string.byte, string.gsub
 
 ngx.exit = native.exit
@@ -19,7 +19,7 @@ function ngx.exec(...)
   if kind == "table" then
     args = ngx.encode_args(args)
   elseif args ~= nil and kind ~= "string" and kind ~= "number" then
-    error("bad argument #2 to 'exec' (string, number, or table expected, but got " .. kind .. ")", 2)
+    check.argument_error(2, "string, number, or table expected, but got " .. kind, 1)
   end
   return exec(uri, args)
 end
@@ -30,7 +30,6 @@ local set_uri = native.set_uri
 -- Bytes that would break a request line, as the log shows them.
 local function shown(text)
   return (gsub(text, '[%z\1-\31\127-\255\\"]', function(c)
-    if c == '"' or c == "\\" then return "\\" .. c end
     return format("\\x%02X", byte(c))
   end))
 end
@@ -41,19 +40,16 @@ function ngx.req.set_uri(...)
     error("expecting 1, 2 or 3 arguments but seen " .. count, 2)
   end
   local uri, jump, binary = ...
-  if type(uri) ~= "string" and type(uri) ~= "number" then
-    error("bad argument #1 to 'set_uri' (string expected, got " .. type(uri) .. ")", 2)
-  end
-  uri = tostring(uri)
+  uri = check.text_argument(uri, 1)
   if uri == "" then error("attempt to use zero-length uri", 2) end
   for i = 2, count do
     local flag = select(i, ...)
-    if type(flag) ~= "boolean" and not (i == 3 and flag == nil) then
-      error("bad argument #" .. i .. " to 'set_uri' (boolean expected, got " .. type(flag) .. ")", 2)
+    if type(flag) ~= "boolean" then
+      check.argument_error(i, "boolean expected, got " .. type(flag), 1)
     end
   end
   if not binary then
-    local at = find(uri, "[%z\1-\31\127]")
+    local at = find(uri, "[%z\1-\8\10-\31\127]")
     if at then
       error(format('unsafe byte "0x%02x" in uri "%s" (maybe you want to set the \'binary\' argument?)',
                    byte(uri, at), shown(uri)), 2)

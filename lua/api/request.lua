@@ -114,8 +114,7 @@ function req.set_uri_args(...)
   elseif kind == "string" or kind == "number" then
     args = tostring(args)
   else
-    error("bad argument #1 to 'set_uri_args' (string, number, or table expected, but got " .. kind ..
-          ")", 2)
+    check.argument_error(1, "string, number, or table expected, but got " .. kind, 1)
   end
   if c.set_args(args, #args) < 0 then no_request() end
 end
