@@ -8,31 +8,32 @@ constexpr std::size_t large = block_size / 2;
 }  // namespace
 
 void* arena::allocate_block(std::size_t size) {
-  if (size > large && block_ != nullptr) {
+  if (size > large) {
     // A block of its own; the current one goes on being filled.
-    blocks_.emplace_back(new char[size]);
-    return blocks_.back().get();
+    more_.emplace_back(new char[size]);
+    return more_.back().get();
   }
-  const std::size_t capacity = size > block_size ? size : block_size;
-  blocks_.emplace_back(new char[capacity]);
-  block_ = blocks_.back().get();
-  capacity_ = capacity;
+  if (!first_) {
+    first_.reset(new char[block_size]);
+    block_ = first_.get();
+  } else {
+    more_.emplace_back(new char[block_size]);
+    block_ = more_.back().get();
+  }
+  capacity_ = block_size;
   used_ = size;
   return block_;
 }
 
 void arena::reset() noexcept {
-  if (blocks_.size() > 1 || capacity_ > block_size) {
-    if (!blocks_.empty() && blocks_.size() > 1) blocks_.resize(1);
-    if (capacity_ != block_size) {  // The first block was an oversized one.
-      blocks_.clear();
-      block_ = nullptr;
-      capacity_ = 0;
-    } else {
-      block_ = blocks_[0].get();
-    }
-  }
+  more_.clear();
+  block_ = first_.get();
+  capacity_ = first_ ? block_size : 0;
   used_ = 0;
+}
+
+std::size_t arena::kept() const noexcept {
+  return first_ ? block_size : 0;
 }
 
 }  // namespace troupe::net

@@ -15,14 +15,15 @@
 namespace troupe::net {
 
 class arena {
-public:
+ public:
   arena() = default;
   arena(const arena&) = delete;
   arena& operator=(const arena&) = delete;
 
+  /// @param align  a power of two, at most 16.
   void* allocate(std::size_t size, std::size_t align) {
     const std::size_t at = (used_ + align - 1) & ~(align - 1);
-    if (at + size <= capacity_) {
+    if (at + size <= capacity_ && block_ != nullptr) {
       used_ = at + size;
       return block_ + at;
     }
@@ -37,14 +38,17 @@ public:
   }
 
   void reset() noexcept;
+  /// Bytes that stay allocated over reset().
+  [[nodiscard]] std::size_t kept() const noexcept;
 
-private:
+ private:
   void* allocate_block(std::size_t size);
 
   char* block_ = nullptr;
   std::size_t used_ = 0;
   std::size_t capacity_ = 0;
-  std::vector<std::unique_ptr<char[]>> blocks_;
+  std::unique_ptr<char[]> first_;
+  std::vector<std::unique_ptr<char[]>> more_;
 };
 
 }  // namespace troupe::net

@@ -2,6 +2,7 @@
 #include "net/output_buffer.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 namespace troupe::net {
@@ -16,7 +17,9 @@ output_buffer::block& output_buffer::room_for(std::size_t size) {
     if (last.capacity - last.end >= size) return last;
   }
   std::size_t capacity = smallest_block;
-  if (!blocks_.empty()) capacity = std::min(blocks_.back().capacity * 2, largest_block);
+  if (!blocks_.empty()) {
+    capacity = std::clamp(blocks_.back().capacity * 2, smallest_block, largest_block);
+  }
   capacity = std::max(capacity, size);
   blocks_.push_back({std::unique_ptr<char[]>(new char[capacity]), capacity, 0, 0});
   return blocks_.back();
@@ -62,6 +65,7 @@ std::size_t output_buffer::gather(std::span<iovec> vectors) const noexcept {
 }
 
 void output_buffer::consume(std::size_t count) noexcept {
+  assert(count <= size_);
   size_ -= count;
   while (count > 0) {
     block& b = blocks_[first_];
@@ -70,12 +74,17 @@ void output_buffer::consume(std::size_t count) noexcept {
     count -= part;
     if (b.begin == b.end) {
       if (first_ + 1 == blocks_.size()) break;
-      b.bytes.reset();
       b = block{};
       ++first_;
     }
   }
-  if (size_ == 0) clear();
+  if (size_ == 0) {
+    clear();
+  } else if (first_ >= 64 && first_ * 2 >= blocks_.size()) {
+    // A response may be long and never be sent up to its end: the emptied entries must go.
+    blocks_.erase(blocks_.begin(), blocks_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
 }
 
 void output_buffer::take(output_buffer& other) {
@@ -106,7 +115,8 @@ void output_buffer::take(output_buffer& other) {
 std::string_view output_buffer::flatten() {
   if (empty()) return {};
   std::size_t filled = 0;
-  for (std::size_t i = first_; i < blocks_.size(); ++i) filled += blocks_[i].begin != blocks_[i].end;
+  for (std::size_t i = first_; i < blocks_.size(); ++i)
+    filled += blocks_[i].begin != blocks_[i].end;
   if (filled > 1) {
     block whole{std::unique_ptr<char[]>(new char[size_]), size_, 0, 0};
     for (std::size_t i = first_; i < blocks_.size(); ++i) {

@@ -15,17 +15,29 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace troupe::net {
 
 class output_buffer {
-public:
+ public:
   output_buffer() = default;
   output_buffer(const output_buffer&) = delete;
   output_buffer& operator=(const output_buffer&) = delete;
-  output_buffer(output_buffer&&) noexcept = default;
-  output_buffer& operator=(output_buffer&&) noexcept = default;
+  output_buffer(output_buffer&& other) noexcept
+      : blocks_(std::move(other.blocks_)),
+        first_(std::exchange(other.first_, 0)),
+        size_(std::exchange(other.size_, 0)) {
+    other.blocks_.clear();
+  }
+  output_buffer& operator=(output_buffer&& other) noexcept {
+    blocks_ = std::move(other.blocks_);
+    other.blocks_.clear();
+    first_ = std::exchange(other.first_, 0);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
 
   void append(std::string_view bytes);
   void append(char byte) { append(std::string_view(&byte, 1)); }
@@ -39,7 +51,7 @@ public:
 
   /// Fills `vectors` from the front; returns how many were used.
   std::size_t gather(std::span<iovec> vectors) const noexcept;
-  /// Takes `count` bytes off the front.
+  /// Takes `count` bytes off the front; there are that many.
   void consume(std::size_t count) noexcept;
   /// Appends the whole content of `other` and empties it.
   void take(output_buffer& other);
@@ -48,8 +60,10 @@ public:
   void clear() noexcept;
   /// Also frees the block that clear() keeps.
   void release() noexcept;
+  /// Entries of the list of blocks, with emptied ones.
+  [[nodiscard]] std::size_t block_count() const noexcept { return blocks_.size(); }
 
-private:
+ private:
   struct block {
     std::unique_ptr<char[]> bytes;
     std::size_t capacity = 0;
