@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http1_parser.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <limits>
@@ -10,27 +11,61 @@
 namespace troupe::net {
 namespace {
 
-// What a field's name may hold without being "invalid": letters, digits, '-'.
-constexpr std::array<std::uint8_t, 256> make_name_table() {
-  std::array<std::uint8_t, 256> t{};
-  for (int c = 'a'; c <= 'z'; ++c) t[static_cast<std::size_t>(c)] = 1;
-  for (int c = 'A'; c <= 'Z'; ++c) t[static_cast<std::size_t>(c)] = 1;
-  for (int c = '0'; c <= '9'; ++c) t[static_cast<std::size_t>(c)] = 1;
-  t['-'] = 1;
+enum class name_class : std::uint8_t { odd, usual, underscore, colon, refused };
+
+// What a field's name may hold: letters, digits and '-' are usual; other visible bytes are odd,
+// which makes the field "invalid" for ignore_invalid_headers; space and control bytes are refused.
+constexpr std::array<name_class, 256> make_name_classes() {
+  std::array<name_class, 256> t{};
+  for (std::size_t c = 0; c <= 0x20; ++c) t[c] = name_class::refused;
+  t[0x7f] = name_class::refused;
+  for (std::size_t c = 'a'; c <= 'z'; ++c) t[c] = t[c - 0x20] = name_class::usual;
+  for (std::size_t c = '0'; c <= '9'; ++c) t[c] = name_class::usual;
+  t['-'] = name_class::usual;
+  t['_'] = name_class::underscore;
+  t[':'] = name_class::colon;
   return t;
 }
-constexpr auto name_char = make_name_table();
+constexpr auto name_classes = make_name_classes();
 
 constexpr bool is_method_char(char c) noexcept {
   return (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
 }
 
-bool equals(std::string_view a, std::string_view b) noexcept { return equals_ignoring_case(a, b); }
+constexpr bool is_control(char c) noexcept {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7f;
+}
+
+/// Where the first control byte is; text.size() if there is none. Eight bytes at a time: values are
+/// most of a head.
+std::size_t find_control(std::string_view text) noexcept {
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  constexpr std::uint64_t high = ones << 7;
+  std::size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) {
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, text.data() + i, 8);
+    const std::uint64_t del = eight ^ (ones * 0x7f);
+    const std::uint64_t found = (((eight - ones * 0x20) & ~eight) | ((del - ones) & ~del)) & high;
+    if (found != 0) break;  // Which of them: below.
+  }
+  while (i < text.size() && !is_control(text[i])) ++i;
+  return i;
+}
+
+bool equals(std::string_view a, std::string_view b) noexcept {
+  return equals_ignoring_case(a, b);
+}
 
 std::string_view trim(std::string_view text) noexcept {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
+}
+
+std::string_view last_token(std::string_view list) noexcept {
+  return trim(list.substr(list.rfind(',') + 1));  // npos + 1 is 0.
 }
 
 /// Whether a list such as Connection's has this token.
@@ -45,61 +80,61 @@ bool has_token(std::string_view list, std::string_view token) noexcept {
 }
 
 bool is_host(std::string_view host) noexcept {
-  if (host.empty()) return true;  // Allowed: "Host:" without a value.
-  for (const char c : host) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte <= 0x20 || byte == 0x7f || c == '/' || c == '\\' || c == '@' || c == ',' || c == '"' ||
-        c == '<' || c == '>' || c == '?' || c == '#') {
-      return false;
-    }
+  for (std::size_t i = 0; i < host.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(host[i]);
+    if (byte <= 0x20 || byte == 0x7f) return false;
+    if (std::string_view("/\\@,\"<>?#").find(host[i]) != std::string_view::npos) return false;
+    if (host[i] == '.' && i > 0 && host[i - 1] == '.') return false;
   }
-  return true;
+  // There is something before the port, and not only a dot.
+  return !host.empty() && host.front() != ':' && host != "." && !host.starts_with(".:");
 }
 
 http_errc parse_request_line(std::string_view line, request_head& head) {
   head.request_line = line;
   std::size_t i = 0;
   while (i < line.size() && is_method_char(line[i])) ++i;
-  if (i == 0 || i == line.size() || line[i] != ' ') return http_errc::bad_request_line;
+  if (i == 0 || i == line.size() || line[i] != ' ') return http_errc::bad_method;
   head.method_name = line.substr(0, i);
   head.method = method_bit(head.method_name);
   while (i < line.size() && line[i] == ' ') ++i;
-  // The version is what follows the last space, if it looks like one; nginx lets spaces be in a
-  // target no longer since 1.21, so a second space ends it.
-  std::size_t end = i;
-  while (end < line.size() && line[end] != ' ') {
-    const auto byte = static_cast<unsigned char>(line[end]);
-    if (byte < 0x20 || byte == 0x7f) return http_errc::bad_request_line;
-    ++end;
-  }
+  // The target ends at the first space: what follows is the version or nothing.
+  const std::size_t end = std::min(line.find(' ', i), line.size());
   head.target = line.substr(i, end - i);
-  if (head.target.empty()) return http_errc::bad_request_line;
+  if (head.target.empty() || find_control(head.target) != head.target.size()) {
+    return http_errc::bad_request_line;
+  }
   std::string_view rest = line.substr(end);
   while (!rest.empty() && rest.front() == ' ') rest.remove_prefix(1);
   while (!rest.empty() && rest.back() == ' ') rest.remove_suffix(1);
   if (rest.empty()) {
-    if (head.method != method_get) return http_errc::bad_request_line;
+    if (head.method != method_get) return http_errc::bad_09_method;
     head.version = 9;
     return http_errc::none;
   }
   if (!rest.starts_with("HTTP/")) return http_errc::bad_request_line;
   rest.remove_prefix(5);
-  int major = 0;
-  int minor = 0;
-  std::size_t digits = 0;
-  while (digits < rest.size() && rest[digits] >= '0' && rest[digits] <= '9' && digits < 3) {
-    major = major * 10 + (rest[digits++] - '0');
-  }
-  if (digits == 0 || digits >= rest.size() || rest[digits] != '.') return http_errc::bad_request_line;
-  rest.remove_prefix(digits + 1);
-  digits = 0;
-  while (digits < rest.size() && rest[digits] >= '0' && rest[digits] <= '9' && digits < 3) {
-    minor = minor * 10 + (rest[digits++] - '0');
-  }
-  if (digits == 0 || digits != rest.size()) return http_errc::bad_request_line;
+  // DIGIT "." DIGIT, but a second digit is let through on either side, as nginx does, so that a
+  // later HTTP is told so by 505.
+  auto number = [&rest] {
+    int n = 0;
+    std::size_t digits = 0;
+    for (; digits < 2 && digits < rest.size() && rest[digits] >= '0' && rest[digits] <= '9';
+         ++digits) {
+      n = n * 10 + (rest[digits] - '0');
+    }
+    rest.remove_prefix(digits);
+    return digits == 0 ? -1 : n;
+  };
+  if (rest.starts_with('0')) return http_errc::bad_request_line;
+  const int major = number();
+  if (major < 0 || !rest.starts_with('.')) return http_errc::bad_request_line;
+  rest.remove_prefix(1);
+  const int minor = number();
+  if (minor < 0 || !rest.empty()) return http_errc::bad_request_line;
   if (major > 1) return http_errc::bad_version;
-  if (major < 1) return http_errc::bad_request_line;
   head.version = minor >= 1 ? 1001 : 1000;
+  head.keep_alive = minor >= 1;
   return http_errc::none;
 }
 
@@ -150,176 +185,184 @@ std::uint32_t method_bit(std::string_view name) noexcept {
     case 9:
       if (name == "PROPPATCH") return method_proppatch;
       break;
-    default: break;
+    default:
+      break;
   }
   return method_unknown;
 }
 
 int http_status(http_errc error) noexcept {
   switch (error) {
-    case http_errc::bad_version: return 505;
-    case http_errc::unknown_coding: return 501;
-    default: return 400;
+    case http_errc::bad_version:
+      return 505;
+    case http_errc::unknown_coding:
+      return 501;
+    default:
+      return 400;
   }
 }
 
 std::string_view message(http_errc error) noexcept {
   switch (error) {
-    case http_errc::none: return "";
-    case http_errc::bad_request_line: return "client sent invalid request";
-    case http_errc::bad_version: return "client sent invalid version";
-    case http_errc::bad_header: return "client sent invalid header line";
-    case http_errc::bad_content_length: return "client sent invalid \"Content-Length\" header";
+    case http_errc::none:
+      return "";
+    case http_errc::bad_method:
+      return "client sent invalid method";
+    case http_errc::bad_request_line:
+      return "client sent invalid request";
+    case http_errc::bad_09_method:
+      return "client sent invalid method in HTTP/0.9 request";
+    case http_errc::bad_version:
+      return "client sent invalid version";
+    case http_errc::bad_header:
+      return "client sent invalid header line";
+    case http_errc::bad_content_length:
+      return "client sent invalid \"Content-Length\" header";
     case http_errc::two_lengths:
-      return "client sent duplicate or conflicting \"Content-Length\" and \"Transfer-Encoding\" headers";
-    case http_errc::bad_coding: return "client sent invalid \"Transfer-Encoding\" header";
-    case http_errc::unknown_coding: return "client sent unknown \"Transfer-Encoding\"";
-    case http_errc::no_host: return "client sent HTTP/1.1 request without \"Host\" header";
-    case http_errc::two_hosts: return "client sent duplicate host header";
-    case http_errc::bad_host: return "client sent invalid host header";
+      return "client sent duplicate or conflicting \"Content-Length\" and \"Transfer-Encoding\" "
+             "headers";
+    case http_errc::bad_coding:
+      return "client sent invalid \"Transfer-Encoding\" header";
+    case http_errc::unknown_coding:
+      return "client sent unknown \"Transfer-Encoding\"";
+    case http_errc::no_host:
+      return "client sent HTTP/1.1 request without \"Host\" header";
+    case http_errc::two_hosts:
+      return "client sent duplicate host header";
+    case http_errc::bad_host:
+      return "client sent invalid host header";
   }
   return "";
 }
 
+// The caller's buffer was enlarged and lies elsewhere now.
+void http1_parser::move_views(const char* to, header_map& fields) noexcept {
+  auto move = [this, to](std::string_view& view) {
+    if (view.data() != nullptr) view = {to + (view.data() - base_), view.size()};
+  };
+  move(head_.method_name);
+  move(head_.target);
+  move(head_.request_line);
+  move(head_.host);
+  for (header_field& field : fields.fields()) {
+    move(field.name);
+    move(field.value);
+  }
+}
+
+http_errc http1_parser::take_field(std::string_view line, header_map& fields, options how) {
+  std::size_t colon = 0;
+  bool is_valid = true;
+  for (;; ++colon) {
+    if (colon == line.size()) return http_errc::bad_header;
+    const name_class c = name_classes[static_cast<unsigned char>(line[colon])];
+    if (c == name_class::usual) continue;
+    if (c == name_class::colon) break;
+    if (c == name_class::refused) return http_errc::bad_header;  // Also folded lines.
+    if (c == name_class::odd || !how.underscores_in_headers) is_valid = false;
+  }
+  if (colon == 0) return http_errc::bad_header;
+  const std::string_view name = line.substr(0, colon);
+  const std::string_view value = trim(line.substr(colon + 1));
+  for (std::size_t at = 0;; ++at) {
+    at += find_control(value.substr(at));
+    if (at == value.size()) break;
+    if (value[at] != '\t') return http_errc::bad_header;
+  }
+  // Framing is judged even where the field would be ignored.
+  switch (name.size()) {
+    case 4:
+      if (equals(name, "Host")) {
+        if (head_.has_host) return http_errc::two_hosts;
+        if (!is_host(value)) return http_errc::bad_host;
+        head_.has_host = true;
+        head_.host = value;
+      }
+      break;
+    case 6:
+      if (equals(name, "Expect") && equals(value, "100-continue")) head_.expects_continue = true;
+      break;
+    case 10:
+      if (equals(name, "Connection")) {
+        if (has_token(value, "close")) must_close_ = true;
+        if (has_token(value, "keep-alive")) head_.keep_alive = true;
+      }
+      break;
+    case 14:
+      if (equals(name, "Content-Length")) {
+        if (head_.content_length || has_coding_) return http_errc::two_lengths;
+        std::uint64_t length = 0;
+        const http_errc e = parse_length(value, length);
+        if (e != http_errc::none) return e;
+        head_.content_length = length;
+      }
+      break;
+    case 17:
+      if (equals(name, "Transfer-Encoding")) {
+        if (head_.content_length || has_coding_) return http_errc::two_lengths;
+        if (head_.version < 1001) return http_errc::bad_coding;
+        has_coding_ = true;
+        if (equals(value, "chunked")) {
+          head_.is_chunked = true;
+        } else if (!has_token(value, "chunked")) {
+          return http_errc::unknown_coding;
+        } else {  // A coding that is not known before chunked is refused as such.
+          const auto comma = value.rfind(',');
+          const bool is_framed = comma != std::string_view::npos &&
+                                 equals(last_token(value), "chunked") &&
+                                 !has_token(value.substr(0, comma), "chunked");
+          return is_framed ? http_errc::unknown_coding : http_errc::bad_coding;
+        }
+      }
+      break;
+    default:
+      break;
+  }
+  if (is_valid || !how.ignore_invalid_headers) fields.add(name, value);
+  return http_errc::none;
+}
+
 parse_status http1_parser::parse(std::string_view bytes, request_head& head, header_map& fields,
                                  options how) {
-  // First find the end of the head: the empty line. Lines seen before are not scanned again.
-  std::size_t at = line_start;
-  if (!request_line_seen) {
-    while (at < bytes.size() && (bytes[at] == '\n' || bytes[at] == '\r')) {
-      if (bytes[at] == '\r' && at + 1 < bytes.size() && bytes[at + 1] != '\n') {
-        return fail(http_errc::bad_request_line);
-      }
-      if (bytes[at] == '\r' && at + 1 == bytes.size()) break;
-      ++at;
-    }
-    line_start = at;
-    if (scanned_ < at) scanned_ = at;
-    head.start = at;
+  if (base_ == nullptr) {
+    fields.clear();
+  } else if (base_ != bytes.data()) {
+    move_views(bytes.data(), fields);
   }
-  bool complete = false;
-  std::size_t end = 0;
-  for (;;) {
-    const void* found = scanned_ < bytes.size()
-                            ? std::memchr(bytes.data() + scanned_, '\n', bytes.size() - scanned_)
-                            : nullptr;
-    if (found == nullptr) {
+  base_ = bytes.data();
+  parse_status status = parse_status::need_more;
+  while (status == parse_status::need_more && error == http_errc::none && scanned_ < bytes.size()) {
+    const auto* newline = static_cast<const char*>(
+        std::memchr(bytes.data() + scanned_, '\n', bytes.size() - scanned_));
+    if (newline == nullptr) {
       scanned_ = bytes.size();
       break;
     }
-    const auto newline = static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
-    const std::size_t length = newline - line_start;
-    const bool is_empty = length == 0 || (length == 1 && bytes[line_start] == '\r');
+    const auto end = static_cast<std::size_t>(newline - bytes.data());
+    std::string_view line = bytes.substr(line_start, end - line_start);
+    if (line.ends_with('\r')) line.remove_suffix(1);
     if (!request_line_seen) {
-      request_line_seen = true;
-      head.start = line_start;
-      std::string_view line = bytes.substr(line_start, length);
-      if (line.ends_with('\r')) line.remove_suffix(1);
-      const http_errc e = parse_request_line(line, head);
-      if (e != http_errc::none) return fail(e);
-      if (head.version == 9) {  // No fields follow.
-        end = newline + 1;
-        complete = true;
+      if (!line.empty()) {  // Empty lines may come before it.
+        request_line_seen = true;
+        head_.start = line_start;
+        error = parse_request_line(line, head_);
+        if (head_.version == 9) status = parse_status::done;  // No fields follow.
       }
-    } else if (is_empty) {
-      end = newline + 1;
-      complete = true;
+    } else if (!line.empty()) {
+      error = take_field(line, fields, how);
+    } else {
+      if (head_.version >= 1001 && !head_.has_host) error = http_errc::no_host;
+      status = parse_status::done;
     }
-    line_start = scanned_ = newline + 1;
-    if (complete) break;
+    line_start = scanned_ = end + 1;
   }
-  if (!complete) return parse_status::need_more;
-
-  // The whole head is here: now the fields, with views that hold.
-  head.size = end;
-  fields.clear();
-  std::size_t line = head.start;
-  line = bytes.find('\n', line) + 1;
-  {
-    std::string_view first = bytes.substr(head.start, line - 1 - head.start);
-    if (first.ends_with('\r')) first.remove_suffix(1);
-    parse_request_line(first, head);
+  if (error != http_errc::none) status = parse_status::failed;
+  if (status == parse_status::done) {
+    head_.size = line_start;
+    if (must_close_) head_.keep_alive = false;
   }
-  head.content_length.reset();
-  head.is_chunked = head.expects_continue = head.has_host = false;
-  head.host = {};
-  head.keep_alive = head.version >= 1001;
-  bool has_coding = false;
-  while (line < end) {
-    const auto newline = static_cast<std::size_t>(
-        static_cast<const char*>(std::memchr(bytes.data() + line, '\n', end - line)) - bytes.data());
-    std::string_view text = bytes.substr(line, newline - line);
-    line = newline + 1;
-    if (text.ends_with('\r')) text.remove_suffix(1);
-    if (text.empty()) break;
-    // The name.
-    std::size_t colon = 0;
-    bool is_valid = true;
-    for (; colon < text.size() && text[colon] != ':'; ++colon) {
-      const auto byte = static_cast<unsigned char>(text[colon]);
-      if (name_char[byte] != 0) continue;
-      if (text[colon] == '_') {
-        is_valid = is_valid && how.underscores_in_headers;
-        continue;
-      }
-      if (byte <= 0x20 || byte == 0x7f) return fail(http_errc::bad_header);  // Also folded lines.
-      is_valid = false;
-    }
-    if (colon == text.size() || colon == 0) return fail(http_errc::bad_header);
-    const std::string_view name = text.substr(0, colon);
-    const std::string_view value = trim(text.substr(colon + 1));
-    for (const char c : value) {
-      const auto byte = static_cast<unsigned char>(c);
-      if ((byte < 0x20 && c != '\t') || byte == 0x7f) return fail(http_errc::bad_header);
-    }
-    // Framing is judged even where the field would be ignored.
-    switch (name.size()) {
-      case 4:
-        if (equals(name, "Host")) {
-          if (head.has_host) return fail(http_errc::two_hosts);
-          if (!is_host(value)) return fail(http_errc::bad_host);
-          head.has_host = true;
-          head.host = value;
-        }
-        break;
-      case 6:
-        if (equals(name, "Expect") && equals(value, "100-continue")) head.expects_continue = true;
-        break;
-      case 10:
-        if (equals(name, "Connection")) {
-          if (has_token(value, "close")) head.keep_alive = false;
-          else if (has_token(value, "keep-alive")) head.keep_alive = true;
-        }
-        break;
-      case 14:
-        if (equals(name, "Content-Length")) {
-          std::uint64_t length = 0;
-          if (head.content_length || has_coding) return fail(http_errc::two_lengths);
-          const http_errc e = parse_length(value, length);
-          if (e != http_errc::none) return fail(e);
-          head.content_length = length;
-        }
-        break;
-      case 17:
-        if (equals(name, "Transfer-Encoding")) {
-          if (head.content_length || has_coding) return fail(http_errc::two_lengths);
-          if (head.version < 1001) return fail(http_errc::bad_coding);
-          has_coding = true;
-          if (equals(value, "chunked")) {
-            head.is_chunked = true;
-          } else if (has_token(value, "chunked")) {
-            return fail(http_errc::bad_coding);
-          } else {
-            return fail(http_errc::unknown_coding);
-          }
-        }
-        break;
-      default: break;
-    }
-    if (is_valid || !how.ignore_invalid_headers) fields.add(name, value);
-  }
-  if (head.version >= 1001 && !head.has_host) return fail(http_errc::no_host);
-  return parse_status::done;
+  head = head_;
+  return status;
 }
 
 }  // namespace troupe::net
