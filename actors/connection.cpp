@@ -96,6 +96,8 @@ void connection::log(net::log_level level, std::string_view text) const {
 void connection::on_io(std::uint32_t events) noexcept {
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
     readable_ = true;
+    // The end of the peer's bytes gives no edge of its own once it was told with the last of them.
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) end_seen_ = true;
     on_readable();
   }
   if ((events & EPOLLOUT) != 0 && state_ != state::closed && current() != nullptr) {
@@ -185,7 +187,7 @@ bool connection::fill() {
     return false;
   }
   // A short read has emptied the socket; the next edge tells of more.
-  if (got.bytes < room.size()) readable_ = false;
+  if (got.bytes < room.size()) readable_ = end_seen_;
   if (!pending_) begin_head();
   pending_->x.head_bytes.append(room.data(), got.bytes);
   return true;
@@ -444,7 +446,7 @@ void connection::read_some_body() {
       }
       return;
     }
-    if (got.bytes < room.size()) readable_ = false;
+    if (got.bytes < room.size()) readable_ = end_seen_;
     wait_for(settings().client_body_timeout);
     take_body({room.data(), got.bytes});
   }

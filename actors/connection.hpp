@@ -123,6 +123,7 @@ private:
   state state_ = state::idle;
   body_mode body_mode_ = body_mode::none;
   bool readable_ = false;           ///< More bytes may wait in the socket.
+  bool end_seen_ = false;           ///< The peer's end waits behind its last bytes.
   bool writable_watched_ = false;
   bool peer_ended_ = false;
   bool broken_ = false;

@@ -128,8 +128,7 @@ void exchange_actor::find_place() {
     return match_pattern(*places[number]->pattern, x);
   });
   if (found.location == lua::location_match::none) {
-    box.place = nullptr;
-    finish(404);
+    enter_place(box.server->fallback);
     return;
   }
   const location& place = *places[found.location];

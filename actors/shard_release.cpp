@@ -27,6 +27,7 @@ void shard_release::attach(shard& home) {
   };
   for (const auto& server : site_->servers) {
     build(server->defaults);
+    build(server->fallback);
     for (const auto& place : server->places) build(*place);
   }
 }

@@ -65,6 +65,7 @@ struct virtual_server {
   location defaults;             ///< What holds before a location is found, and its server stages.
   std::optional<lua::location_match> locations;  ///< Its numbers are indices of `places`.
   std::vector<std::unique_ptr<location>> places;
+  location fallback;             ///< For URIs that no location is for: the server's files.
 };
 
 /// The servers of one address.

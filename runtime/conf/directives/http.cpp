@@ -42,6 +42,9 @@ void server(builder& b, const directive& d) {
   inner.entries = &entries;
   b.enter(d, inner);
   b.finish_location(made.defaults, inner);
+  inner.where = context::location;
+  inner.program.reset();  // It runs before any location is found.
+  b.finish_location(made.fallback, inner);
   if (made.listens.empty()) {
     actors::listen_options listen;
     listen.text = "*:80";
