@@ -27,11 +27,16 @@ function check.text_of(value)
   return "null"
 end
 
--- The length of an array table, holes included; nil if it has keys that are no positive integers.
+-- Positions beyond this are no array's: to say all the holes before one would take minutes.
+local last_position = 2 ^ 31 - 1
+
+-- The length of an array table, holes included; nil if it has keys that are no positions.
 local function array_size(t)
   local size = 0
   for key in next, t do
-    if type(key) ~= "number" or key < 1 or floor(key) ~= key then return nil end
+    if type(key) ~= "number" or key < 1 or key > last_position or floor(key) ~= key then
+      return nil
+    end
     if key > size then size = key end
   end
   return size

@@ -83,6 +83,8 @@ TEST_F(values, in_tables_may_have_holes_but_only_positions_as_keys) {
   EXPECT_EQ(say("{ a = 1 }"), "raised: test:1: bad argument #1 to 'say' (non-array table found)");
   EXPECT_EQ(say("{ [0] = 1 }"), "raised: test:1: bad argument #1 to 'say' (non-array table found)");
   EXPECT_EQ(say("{ [1.5] = 1 }"), "raised: test:1: bad argument #1 to 'say' (non-array table found)");
+  EXPECT_EQ(say("{ [1e300] = 1 }"),
+            "raised: test:1: bad argument #1 to 'say' (non-array table found)");
   EXPECT_EQ(say("{{{ print }}}"),
             "raised: test:1: bad argument #1 to 'say' (bad data type function found)");
 }
