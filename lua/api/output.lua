@@ -55,7 +55,7 @@ local function check_all(...)
   for i = 1, select("#", ...) do
     local v = select(i, ...)
     local kind = type(v)
-    if kind ~= "string" and kind ~= "number" then printable(v, i, 3) end
+    if kind ~= "string" and kind ~= "number" then printable(v, i, 2) end
   end
 end
 

@@ -170,9 +170,9 @@ end
 
 local function need_read()
   local state = c.body_state(in_file)
-  if state < 0 then error(check.no_request(), 4) end
-  if state == 3 then error("request body already discarded asynchronously", 4) end
-  if state ~= 2 then error("request body not read yet", 4) end
+  if state < 0 then error(check.no_request(), 3) end
+  if state == 3 then error("request body already discarded asynchronously", 3) end
+  if state ~= 2 then error("request body not read yet", 3) end
 end
 
 function req.set_body_data(...)
@@ -194,11 +194,16 @@ end
 function req.init_body(...)
   local count = select("#", ...)
   if count > 1 then error("expecting 0 or 1 argument but seen " .. count, 2) end
-  local buffer_size = ...
-  if count == 1 and (type(buffer_size) ~= "number" or buffer_size < 0) then
-    error("bad size argument: " .. tostring(buffer_size), 2)
-  end
   need_read()
+  local buffer_size
+  if count == 1 then
+    buffer_size = tonumber((...))
+    if not buffer_size then
+      check.argument_error(1, "number expected, got " .. type((...)), 1)
+    elseif buffer_size < 0 then
+      error("bad size argument: " .. buffer_size, 2)
+    end
+  end
   return native.init_body(buffer_size)
 end
 
