@@ -43,7 +43,13 @@ int refuse(const shared_flags& flags, const diagnostics& problems) {
 
 void announce(const shared_flags& flags, const std::vector<listener_info>& listeners) {
   if (flags.json) return say("{\"listeners\":" + json_of(listeners) + '}');
-  for (const listener_info& listener : listeners) say("listening on " + url_of(listener));
+  // All lines at once: who reads the first may count on the others.
+  std::string lines;
+  for (const listener_info& listener : listeners) {
+    if (!lines.empty()) lines += '\n';
+    lines += "listening on " + url_of(listener);
+  }
+  say(lines);
 }
 
 }  // namespace
