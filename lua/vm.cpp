@@ -65,6 +65,8 @@ std::string vm::open() {
   if (state_ == nullptr) return "not enough memory for a Lua VM";
   lua_gc(state_, LUA_GCSTOP, 0);
   luaL_openlibs(state_);
+  // The API's own set-up runs once: compiled, it would only take traces from the app's code.
+  luaJIT_setmode(state_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
 
   lua_getglobal(state_, "package");
   auto set_path = [&](const char* field, const std::string& configured, const std::string& own) {
@@ -101,6 +103,7 @@ std::string vm::open() {
     lua_setfield(state_, -2, name);
   }
   lua_pop(state_, 2);
+  luaJIT_setmode(state_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
   lua_gc(state_, LUA_GCRESTART, 0);
   return {};
 }
