@@ -61,6 +61,19 @@ std::optional<std::size_t> decode_base64(char* out, std::string_view text,
                                          base64_form form) noexcept {
   const sextets& table = form == base64_form::url ? url_sextets : standard_sextets;
   char* to = out;
+  // Four at a time as long as all of them are of the alphabet.
+  while (text.size() >= 4) {
+    const std::uint32_t a = table[static_cast<unsigned char>(text[0])];
+    const std::uint32_t b = table[static_cast<unsigned char>(text[1])];
+    const std::uint32_t c = table[static_cast<unsigned char>(text[2])];
+    const std::uint32_t d = table[static_cast<unsigned char>(text[3])];
+    if (((a | b | c | d) & outside) != 0) break;
+    const std::uint32_t bits = a << 18 | b << 12 | c << 6 | d;
+    *to++ = static_cast<char>(bits >> 16);
+    *to++ = static_cast<char>(bits >> 8);
+    *to++ = static_cast<char>(bits);
+    text.remove_prefix(4);
+  }
   std::uint32_t bits = 0;
   unsigned count = 0;
   for (const char c : text) {

@@ -2,21 +2,65 @@
 #include "net/http_date.hpp"
 
 #include <array>
-#include <cstdio>
+#include <chrono>
+#include <cstring>
 #include <ctime>
 
 namespace troupe::net {
 namespace {
 
-constexpr std::array<const char*, 7> days = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-constexpr std::array<const char*, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+constexpr std::array<std::string_view, 7> weekday_names = {"Sun", "Mon", "Tue", "Wed",
+                                                            "Thu", "Fri", "Sat"};
+constexpr std::array<std::string_view, 12> month_names = {
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
-std::tm split(std::int64_t seconds) {
-  std::tm parts{};
-  const auto time = static_cast<std::time_t>(seconds);
-  ::gmtime_r(&time, &parts);
-  return parts;
+// No gmtime and timegm: they take the C library's lock of time zones.
+struct moment {
+  std::chrono::year_month_day date;
+  unsigned weekday;
+  std::int64_t second;  ///< Of the day.
+};
+
+moment split(std::int64_t seconds) noexcept {
+  using namespace std::chrono;
+  const sys_seconds time{std::chrono::seconds{seconds}};
+  const sys_days day = floor<days>(time);
+  return {year_month_day{day}, weekday{day}.c_encoding(), (time - day).count()};
+}
+
+char* put(char* out, std::string_view text) noexcept {
+  std::memcpy(out, text.data(), text.size());
+  return out + text.size();
+}
+
+char* put_two(char* out, std::int64_t number) noexcept {
+  *out++ = static_cast<char>('0' + number / 10 % 10);
+  *out++ = static_cast<char>('0' + number % 10);
+  return out;
+}
+
+char* put_four(char* out, std::int64_t number) noexcept {
+  return put_two(put_two(out, number / 100), number);
+}
+
+// "Thu, 18 Nov 2010 11:27:35 GMT" with the separator of the date's parts.
+char* put_date(char* out, std::int64_t seconds, char separator, bool short_years) noexcept {
+  const moment at = split(seconds);
+  const int year = int{at.date.year()};
+  out = put(out, weekday_names[at.weekday]);
+  out = put(out, ", ");
+  out = put_two(out, unsigned{at.date.day()});
+  *out++ = separator;
+  out = put(out, month_names[unsigned{at.date.month()} - 1]);
+  *out++ = separator;
+  out = short_years && year <= 2037 ? put_two(out, year) : put_four(out, year);
+  *out++ = ' ';
+  out = put_two(out, at.second / 3600);
+  *out++ = ':';
+  out = put_two(out, at.second / 60 % 60);
+  *out++ = ':';
+  out = put_two(out, at.second % 60);
+  return put(out, " GMT");
 }
 
 /// Takes digits off the front; -1 if there are fewer than `least`.
@@ -38,8 +82,8 @@ bool take(std::string_view& text, char c) {
 }
 
 int take_month(std::string_view& text) {
-  for (std::size_t i = 0; i < months.size(); ++i) {
-    if (text.starts_with(months[i])) {
+  for (std::size_t i = 0; i < month_names.size(); ++i) {
+    if (text.starts_with(month_names[i])) {
       text.remove_prefix(3);
       return static_cast<int>(i);
     }
@@ -59,27 +103,22 @@ bool take_time(std::string_view& text, std::tm& parts) {
 
 }  // namespace
 
+std::size_t write_http_date(char* out, std::int64_t seconds) noexcept {
+  return static_cast<std::size_t>(put_date(out, seconds, ' ', false) - out);
+}
+
+std::size_t write_cookie_date(char* out, std::int64_t seconds) noexcept {
+  return static_cast<std::size_t>(put_date(out, seconds, '-', true) - out);
+}
+
 std::string format_http_date(std::int64_t seconds) {
-  const std::tm t = split(seconds);
-  char text[48];
-  const int size = std::snprintf(text, sizeof text, "%s, %02d %s %d %02d:%02d:%02d GMT",
-                                 days[static_cast<std::size_t>(t.tm_wday)], t.tm_mday,
-                                 months[static_cast<std::size_t>(t.tm_mon)], t.tm_year + 1900,
-                                 t.tm_hour, t.tm_min, t.tm_sec);
-  return {text, static_cast<std::size_t>(size)};
+  char text[longest_http_date];
+  return {text, write_http_date(text, seconds)};
 }
 
 std::string format_cookie_date(std::int64_t seconds) {
-  const std::tm t = split(seconds);
-  const int year = t.tm_year + 1900;
-  char text[48];
-  const int size = std::snprintf(text, sizeof text,
-                                 year > 2037 ? "%s, %02d-%s-%04d %02d:%02d:%02d GMT"
-                                             : "%s, %02d-%s-%02d %02d:%02d:%02d GMT",
-                                 days[static_cast<std::size_t>(t.tm_wday)], t.tm_mday,
-                                 months[static_cast<std::size_t>(t.tm_mon)],
-                                 year > 2037 ? year : year % 100, t.tm_hour, t.tm_min, t.tm_sec);
-  return {text, static_cast<std::size_t>(size)};
+  char text[longest_http_date];
+  return {text, write_cookie_date(text, seconds)};
 }
 
 std::optional<std::int64_t> parse_http_date(std::string_view text) {
@@ -115,11 +154,12 @@ std::optional<std::int64_t> parse_http_date(std::string_view text) {
     if (year < 0) return std::nullopt;
     t.tm_year = year - 1900;
   }
-  if (t.tm_mday < 1 || t.tm_mday > 31) return std::nullopt;
-  const std::tm asked = t;
-  const std::time_t seconds = ::timegm(&t);
-  if (t.tm_mday != asked.tm_mday) return std::nullopt;  // 31 February.
-  return static_cast<std::int64_t>(seconds);
+  using namespace std::chrono;
+  const year_month_day date{year{t.tm_year + 1900}, month{static_cast<unsigned>(t.tm_mon + 1)},
+                            day{static_cast<unsigned>(t.tm_mday)}};
+  if (!date.ok()) return std::nullopt;  // 31 February.
+  const sys_seconds time = sys_days{date} + hours{t.tm_hour} + minutes{t.tm_min} + seconds{t.tm_sec};
+  return time.time_since_epoch().count();
 }
 
 }  // namespace troupe::net

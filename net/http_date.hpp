@@ -6,12 +6,20 @@
 // Thread   any.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace troupe::net {
+
+/// For years of up to four digits.
+inline constexpr std::size_t longest_http_date = 30;
+
+/// @param out  room for `longest_http_date` bytes. @return the bytes written.
+std::size_t write_http_date(char* out, std::int64_t seconds) noexcept;
+std::size_t write_cookie_date(char* out, std::int64_t seconds) noexcept;
 
 /// 29 bytes.
 std::string format_http_date(std::int64_t seconds);

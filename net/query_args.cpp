@@ -7,13 +7,20 @@ namespace troupe::net {
 
 bool take_query_arg(std::string_view& rest, query_arg& out) noexcept {
   if (rest.empty()) return false;
-  const auto end = std::min(rest.find('&'), rest.size());
-  const std::string_view piece = rest.substr(0, end);
-  rest.remove_prefix(std::min(end + 1, rest.size()));
-  const auto equals = piece.find('=');
-  out.has_value = equals != std::string_view::npos;
-  out.key = piece.substr(0, equals);
-  out.value = out.has_value ? piece.substr(equals + 1) : std::string_view{};
+  // One loop over a few bytes costs less than two calls that search.
+  const char* const begin = rest.data();
+  const char* const end = begin + rest.size();
+  const char* equals = nullptr;
+  const char* at = begin;
+  for (; at != end && *at != '&'; ++at) {
+    if (*at == '=' && equals == nullptr) equals = at;
+  }
+  out.has_value = equals != nullptr;
+  const char* const key_end = out.has_value ? equals : at;
+  out.key = {begin, static_cast<std::size_t>(key_end - begin)};
+  out.value = {};
+  if (out.has_value) out.value = {equals + 1, static_cast<std::size_t>(at - equals - 1)};
+  rest.remove_prefix(static_cast<std::size_t>(at - begin) + (at != end ? 1 : 0));
   return true;
 }
 

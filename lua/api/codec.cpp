@@ -66,6 +66,18 @@ int parse_args(const char* text, std::size_t size, int limit, int keyless_count,
   return count;
 }
 
+int write_arg(char* out, int at, const char* key, std::size_t key_size, const char* value,
+              std::size_t value_size) noexcept {
+  char* to = out + at;
+  if (at > 0) *to++ = '&';
+  to = net::escape_uri(to, {key, key_size}, net::escape_type::component);
+  if (value != nullptr) {
+    *to++ = '=';
+    to = net::escape_uri(to, {value, value_size}, net::escape_type::component);
+  }
+  return static_cast<int>(to - out);
+}
+
 void log_limit(int limit) noexcept {
   if (current.log == nullptr || !current.log->enabled(net::log_level::debug)) return;
   current.log->write(net::log_level::debug,
@@ -127,6 +139,7 @@ constexpr troupe_ffi_codec table{.escaped_growth = escaped_growth,
                                  .unescape_uri = unescape_uri,
                                  .count_args = count_args,
                                  .parse_args = parse_args,
+                                 .write_arg = write_arg,
                                  .log_limit = log_limit,
                                  .encode_base64 = encode_base64,
                                  .decode_base64 = decode_base64,

@@ -18,6 +18,9 @@ typedef struct troupe_ffi_codec {
   /* At most `limit` pairs, without those whose key is empty. How many are in `out`. */
   int (*parse_args)(const char* text, size_t size, int limit, int keyless_count, char* decoded,
                     troupe_ffi_arg* out);
+  /* Escapes a pair to out + at, behind "&" unless it is the first; value NULL: a bare key. The end. */
+  int (*write_arg)(char* out, int at, const char* key, size_t key_size, const char* value,
+                   size_t value_size);
   /* Says in the log that there were more. */
   void (*log_limit)(int limit);
   /* form: 0 standard, 1 URL, 2 MIME (decoding). */

@@ -5,12 +5,12 @@ local ffi = require "ffi"
 local type, error, tostring, tonumber = type, error, tostring, tonumber
 local select, next = select, next
 local floor = math.floor
-local concat = table.concat
 local new_table = require "table.new"
 local ffi_string, ffi_new = ffi.string, ffi.new
 local text_of, buffer = check.text, check.buffer
 local text_argument, argument_error = check.text_argument, check.argument_error
 local escaped_growth, c_escape, c_unescape = c.escaped_growth, c.escape_uri, c.unescape_uri
+local c_write_arg = c.write_arg
 
 -- URIs --------------------------------------------------------------------------------------------
 
@@ -104,42 +104,54 @@ function ngx.decode_args(...)
   return parse_args(text, #text, max, true)
 end
 
--- One value as text, nil if it is to be left out, or what cannot be one as an error at `level`.
-local function arg_text(value, level)
-  local kind = type(value)
-  if kind == "string" then return value end
-  if kind == "number" then return tostring(value) end
-  error("attempt to use " .. kind .. " as query arg value", level + 1)
+-- The query string that is being made; longer ones than `kept_room` get a buffer of their own.
+local kept_room = 16384
+local kept_bytes = ffi_new("char[?]", kept_room)
+local room, bytes = kept_room, kept_bytes
+
+-- Appends a pair, or without a value a bare key, behind `at`. Raises at `level` of its caller.
+local function put_arg(at, key, value, level)
+  local value_size = 0
+  if value == true then
+    value = nil
+  else
+    local kind = type(value)
+    if kind == "number" then
+      value = tostring(value)
+    elseif kind ~= "string" then
+      error("attempt to use " .. kind .. " as query arg value", level + 1)
+    end
+    value_size = #value
+  end
+  local most = at + 3 * (#key + value_size) + 2
+  if most > room then
+    local longer = ffi_new("char[?]", 2 * most)
+    ffi.copy(longer, bytes, at)
+    room, bytes = 2 * most, longer
+  end
+  return c_write_arg(bytes, at, key, #key, value, value_size)
 end
 
 -- The pairs of a table as a query string. Raises at the caller's caller, or `level` above that.
 function check.encode_args(args, level)
   level = 3 + (level or 0)
-  local pieces, count = {}, 0
+  room, bytes = kept_room, kept_bytes
+  local at = 0
   for key, value in next, args do
     if type(key) ~= "string" then
       error("attempt to use a non-string key in the \"args\" option table", level)
     end
-    local name = escape(key, component)
     if type(value) == "table" then
       for _, element in next, value do
-        if element == true then
-          count = count + 1
-          pieces[count] = name
-        elseif element ~= false then
-          count = count + 1
-          pieces[count] = name .. "=" .. escape(arg_text(element, level), component)
-        end
+        if element ~= false then at = put_arg(at, key, element, level) end
       end
-    elseif value == true then
-      count = count + 1
-      pieces[count] = name
     elseif value ~= false then
-      count = count + 1
-      pieces[count] = name .. "=" .. escape(arg_text(value, level), component)
+      at = put_arg(at, key, value, level)
     end
   end
-  return concat(pieces, "&")
+  local text = ffi_string(bytes, at)
+  room, bytes = kept_room, kept_bytes
+  return text
 end
 
 function ngx.encode_args(...)

@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <string>
 
 extern "C" {
 #include "lua/api/time.ffi.h"
@@ -68,15 +67,11 @@ std::int64_t whole_seconds(double seconds) noexcept {
 }
 
 int http_time(double seconds, char* out) noexcept {
-  const std::string text = net::format_http_date(whole_seconds(seconds));
-  std::memcpy(out, text.data(), text.size());
-  return static_cast<int>(text.size());
+  return static_cast<int>(net::write_http_date(out, whole_seconds(seconds)));
 }
 
 int cookie_time(double seconds, char* out) noexcept {
-  const std::string text = net::format_cookie_date(whole_seconds(seconds));
-  std::memcpy(out, text.data(), text.size());
-  return static_cast<int>(text.size());
+  return static_cast<int>(net::write_cookie_date(out, whole_seconds(seconds)));
 }
 
 int parse(const char* text, std::size_t size, double* seconds) noexcept {

@@ -5,26 +5,41 @@ local ffi = require "ffi"
 local type, error = type, error
 local floor = math.floor
 local ffi_string = ffi.string
+local wall_ms = c.wall_ms
 local text = ffi.new("char[64]")
 local seconds = ffi.new("double[1]")
 
-function ngx.now() return c.wall_ms() / 1000 end
-function ngx.time() return floor(c.wall_ms() / 1000) end
+function ngx.now() return wall_ms() / 1000 end
+function ngx.time() return floor(wall_ms() / 1000) end
 function ngx.update_time() c.update() end
 
-function ngx.today()
+-- Texts of the present second, made when they are asked for.
+local local_second, local_text, today_text
+local function to_now()
+  local now = floor(wall_ms() / 1000)
+  if now == local_second then return end
   c.local_time(text)
-  return ffi_string(text, 10)
+  local_second, local_text, today_text = now, ffi_string(text, 19), ffi_string(text, 10)
+end
+
+function ngx.today()
+  to_now()
+  return today_text
 end
 
 function ngx.localtime()
-  c.local_time(text)
-  return ffi_string(text, 19)
+  to_now()
+  return local_text
 end
 
+local utc_second, utc_text
 function ngx.utctime()
-  c.utc_time(text)
-  return ffi_string(text, 19)
+  local now = floor(wall_ms() / 1000)
+  if now ~= utc_second then
+    c.utc_time(text)
+    utc_second, utc_text = now, ffi_string(text, 19)
+  end
+  return utc_text
 end
 
 function ngx.cookie_time(time)

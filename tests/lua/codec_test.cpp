@@ -117,6 +117,15 @@ TEST_F(codec, writes_arguments) {
   EXPECT_EQ(run("return ngx.encode_args{a = 1.5}"), "a=1.5");
 }
 
+TEST_F(codec, writes_arguments_of_any_size) {
+  EXPECT_EQ(run("local s = ngx.encode_args{a = ('x'):rep(1e5)} return #s, s:sub(1, 4)"),
+            "100002, a=xx");
+  EXPECT_EQ(run("local t = {} for i = 1, 20000 do t[i] = '&' end local s = ngx.encode_args{k = t} "
+                "return #s, s:sub(1, 11), s:sub(-6)"),
+            "119999, k=%26&k=%26, &k=%26");
+  EXPECT_EQ(run("return ngx.encode_args{a = 1}"), "a=1");
+}
+
 TEST_F(codec, refuses_what_is_no_argument) {
   EXPECT_EQ(run("local s = ngx.encode_args(true) return s"),
             "raised: test:1: bad argument #1 to 'encode_args' (table expected, got boolean)");
