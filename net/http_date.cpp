@@ -10,9 +10,9 @@ namespace troupe::net {
 namespace {
 
 constexpr std::array<std::string_view, 7> weekday_names = {"Sun", "Mon", "Tue", "Wed",
-                                                            "Thu", "Fri", "Sat"};
-constexpr std::array<std::string_view, 12> month_names = {
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+                                                           "Thu", "Fri", "Sat"};
+constexpr std::array<std::string_view, 12> month_names = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 // No gmtime and timegm: they take the C library's lock of time zones.
 struct moment {
@@ -158,7 +158,8 @@ std::optional<std::int64_t> parse_http_date(std::string_view text) {
   const year_month_day date{year{t.tm_year + 1900}, month{static_cast<unsigned>(t.tm_mon + 1)},
                             day{static_cast<unsigned>(t.tm_mday)}};
   if (!date.ok()) return std::nullopt;  // 31 February.
-  const sys_seconds time = sys_days{date} + hours{t.tm_hour} + minutes{t.tm_min} + seconds{t.tm_sec};
+  const sys_seconds time =
+      sys_days{date} + hours{t.tm_hour} + minutes{t.tm_min} + seconds{t.tm_sec};
   return time.time_since_epoch().count();
 }
 

@@ -3,9 +3,10 @@
 // Query arguments: `a=1&b&c=%20` taken apart pair by pair, as ngx.req.get_uri_args,
 // ngx.req.get_post_args and ngx.decode_args see them.
 //
-// Source   "ngx.req.get_uri_args" of ngx_lua's README; WHATWG URL,
-// application/x-www-form-urlencoded. Thread   any. Memory   pairs are views into the text, still
-// escaped: unescape_uri(…, plus) decodes them. Called   by lua/api/codec.cpp.
+// Source   "ngx.req.get_uri_args" of ngx_lua's README; WHATWG URL's urlencoded parsing.
+// Thread   any.
+// Memory   pairs are views into the text, still escaped: unescape_uri(…, plus) decodes them.
+// Called   by lua/api/codec.cpp.
 #pragma once
 
 #include <cstddef>

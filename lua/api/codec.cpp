@@ -80,8 +80,7 @@ int write_arg(char* out, int at, const char* key, std::size_t key_size, const ch
 
 void log_limit(int limit) noexcept {
   if (current.log == nullptr || !current.log->enabled(net::log_level::debug)) return;
-  current.log->write(net::log_level::debug,
-                     "lua hit query args limit " + std::to_string(limit));
+  current.log->write(net::log_level::debug, "lua hit query args limit " + std::to_string(limit));
 }
 
 std::size_t encode_base64(const char* text, std::size_t size, char* out, int form,

@@ -21,7 +21,9 @@
 namespace troupe::lua {
 namespace {
 
-phase running_phase() { return current.running != nullptr ? current.running->where() : phase::none; }
+phase running_phase() {
+  return current.running != nullptr ? current.running->where() : phase::none;
+}
 
 void check_phase(lua_State* state, phase_set allowed) {
   const phase now = running_phase();
@@ -80,7 +82,8 @@ int exec(lua_State* state) {
   if (path.front() == '@') {
     if (!query.empty() && x.enabled(net::log_level::warn)) {
       x.write(net::log_level::warn, "query strings " + std::string(query) +
-                                        " ignored when exec'ing named location " + std::string(path));
+                                        " ignored when exec'ing named location " +
+                                        std::string(path));
     }
     x.redirect_uri = x.keep(path);
     x.next = net::direction::named_location;
@@ -190,18 +193,18 @@ int set_uri(lua_State* state) {
   return script::stop(state);
 }
 
-constexpr luaL_Reg functions[] = {{"exit", exit},       {"exec", exec},
-                                  {"redirect", redirect}, {"sleep", sleep},
-                                  {"set_uri", set_uri}, {nullptr, nullptr}};
+constexpr luaL_Reg functions[] = {{"exit", exit},   {"exec", exec},       {"redirect", redirect},
+                                  {"sleep", sleep}, {"set_uri", set_uri}, {nullptr, nullptr}};
 
 }  // namespace
 
 const api_area control_area{.name = "control",
                             .cdef = {},
                             .table = nullptr,
-                            .source = {
+                            .source =
+                                {
 #include "lua/api/control.lua.inc"
-                            },
+                                },
                             .functions = functions};
 
 }  // namespace troupe::lua

@@ -54,22 +54,25 @@ int write(lua_State* state, net::log_level level, int first) {
 int log(lua_State* state) {
   const auto level = static_cast<long>(luaL_checkinteger(state, 1));
   if (level < 0 || level > 8) {
-    return luaL_argerror(state, 1, lua_pushfstring(state, "bad log level: %d",
-                                                   static_cast<int>(level)));
+    return luaL_argerror(state, 1,
+                         lua_pushfstring(state, "bad log level: %d", static_cast<int>(level)));
   }
   return write(state, static_cast<net::log_level>(level), 2);
 }
 
-int print(lua_State* state) { return write(state, net::log_level::notice, 1); }
+int print(lua_State* state) {
+  return write(state, net::log_level::notice, 1);
+}
 
 constexpr luaL_Reg functions[] = {{"log", log}, {"print", print}, {nullptr, nullptr}};
 
 }  // namespace
 
-const api_area log_area{.name = "log",
-                        .cdef = {},
-                        .table = nullptr,
-                        .source = "local _, ngx, native = ... ngx.log = native.log print = native.print",
-                        .functions = functions};
+const api_area log_area{
+    .name = "log",
+    .cdef = {},
+    .table = nullptr,
+    .source = "local _, ngx, native = ... ngx.log = native.log print = native.print",
+    .functions = functions};
 
 }  // namespace troupe::lua

@@ -30,7 +30,8 @@ void check_loggable(lua_State* state, int index, int argument) {
     case LUA_TBOOLEAN:
     case LUA_TNUMBER:
     case LUA_TSTRING:
-    case LUA_TLIGHTUSERDATA: return;
+    case LUA_TLIGHTUSERDATA:
+      return;
     case LUA_TTABLE:
       if (luaL_getmetafield(state, index, "__tostring") == 0) {
         luaL_argerror(state, argument, "expected table to have __tostring metamethod");
@@ -46,8 +47,12 @@ void check_loggable(lua_State* state, int index, int argument) {
 
 void append_loggable(lua_State* state, int index, std::string& out) {
   switch (lua_type(state, index)) {
-    case LUA_TNIL: out += "nil"; return;
-    case LUA_TBOOLEAN: out += lua_toboolean(state, index) != 0 ? "true" : "false"; return;
+    case LUA_TNIL:
+      out += "nil";
+      return;
+    case LUA_TBOOLEAN:
+      out += lua_toboolean(state, index) != 0 ? "true" : "false";
+      return;
     case LUA_TNUMBER: {
       char text[longest_number];
       out.append(text, write_number(text, lua_tonumber(state, index)));
@@ -71,7 +76,8 @@ void append_loggable(lua_State* state, int index, std::string& out) {
       // ngx.null; other addresses say nothing.
       if (lua_touserdata(state, index) == nullptr) out += "null";
       return;
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -82,13 +88,15 @@ constexpr troupe_ffi_value_text table{.number = write_number};
 }  // namespace
 
 const api_area value_text_area{.name = "value_text",
-                               .cdef = {
+                               .cdef =
+                                   {
 #include "lua/api/value_text.ffi.h.inc"
-                               },
+                                   },
                                .table = &table,
-                               .source = {
+                               .source =
+                                   {
 #include "lua/api/value_text.lua.inc"
-                               },
+                                   },
                                .functions = nullptr};
 
 }  // namespace troupe::lua

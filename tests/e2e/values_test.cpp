@@ -16,7 +16,8 @@ test_node_options scripts(std::initializer_list<std::string> texts) {
   std::string conf = "server { listen 8080;\n";
   int number = 0;
   for (const std::string& text : texts) {
-    conf += "location = /" + std::to_string(number++) + " { content_by_lua_block { " + text + " } }\n";
+    conf +=
+        "location = /" + std::to_string(number++) + " { content_by_lua_block { " + text + " } }\n";
   }
   return {.conf = conf + "}"};
 }
@@ -41,8 +42,9 @@ TEST(values, without_a_text_are_refused_before_anything_is_said) {
   test_client client(node);
   const std::string body = client.get("/0").body;
   EXPECT_TRUE(body.starts_with("content_by_lua(nginx.conf:")) << body;
-  EXPECT_TRUE(body.ends_with(":1: bad argument #2 to 'say' (string, number, boolean, nil, ngx.null, "
-                             "or array table expected, but got function)\n"))
+  EXPECT_TRUE(
+      body.ends_with(":1: bad argument #2 to 'say' (string, number, boolean, nil, ngx.null, "
+                     "or array table expected, but got function)\n"))
       << body;
   EXPECT_EQ(client.get("/1").body, "bad argument #2 to '?' (non-array table found)\n");
   EXPECT_NE(client.get("/2").body.find("#1 to 'shout' (bad data type userdata found)"),
@@ -66,8 +68,9 @@ TEST(values, in_a_query_are_limited_and_may_lack_a_key) {
 }
 
 TEST(values, in_a_body_are_read_as_those_in_a_query) {
-  test_node node(scripts({"ngx.req.read_body() local args, more = ngx.req.get_post_args(3) "
-                          "ngx.say(args.a, ' ', args.b, ' ', args.c, ' ', more)"}));
+  test_node node(
+      scripts({"ngx.req.read_body() local args, more = ngx.req.get_post_args(3) "
+               "ngx.say(args.a, ' ', args.b, ' ', args.c, ' ', more)"}));
   test_client client(node);
   EXPECT_EQ(client.post("/0", "a=1&b").body, "1 true nil nil\n");
   EXPECT_EQ(client.post("/0", "=0&a=%26&b=2&c=3").body, "& 2 nil truncated\n");

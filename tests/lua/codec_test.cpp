@@ -6,12 +6,12 @@
 namespace troupe::lua {
 namespace {
 
-constexpr api_area open_check{.name = "open_check",
-                              .cdef = {},
-                              .table = nullptr,
-                              .source =
-                                  "local _, ngx, _, check = ... ngx.parse_args = check.parse_args",
-                              .functions = nullptr};
+constexpr api_area open_check{
+    .name = "open_check",
+    .cdef = {},
+    .table = nullptr,
+    .source = "local _, ngx, _, check = ... ngx.parse_args = check.parse_args",
+    .functions = nullptr};
 
 class codec : public testing::Test {
  protected:
@@ -55,12 +55,9 @@ TEST_F(codec, escapes_by_type) {
 }
 
 TEST_F(codec, refuses_a_wrong_type_of_escaping) {
-  EXPECT_EQ(run("local s = ngx.escape_uri('', 'x') return s"),
-            "raised: \"type\" is not a number");
-  EXPECT_EQ(run("local s = ngx.escape_uri('', 7) return s"),
-            "raised: \"type\" 7 out of range");
-  EXPECT_EQ(run("local s = ngx.escape_uri('', -1) return s"),
-            "raised: \"type\" -1 out of range");
+  EXPECT_EQ(run("local s = ngx.escape_uri('', 'x') return s"), "raised: \"type\" is not a number");
+  EXPECT_EQ(run("local s = ngx.escape_uri('', 7) return s"), "raised: \"type\" 7 out of range");
+  EXPECT_EQ(run("local s = ngx.escape_uri('', -1) return s"), "raised: \"type\" -1 out of range");
 }
 
 TEST_F(codec, unescapes_and_leaves_bad_sequences_alone) {

@@ -9,7 +9,7 @@ namespace troupe::lua {
 namespace {
 
 class lines final : public net::log_context {
-public:
+ public:
   [[nodiscard]] bool enabled(net::log_level level) const noexcept override {
     return level <= net::log_level::notice;
   }
@@ -20,7 +20,7 @@ public:
 };
 
 class log : public testing::Test {
-protected:
+ protected:
   log() : before_(current) { current.log = &lines_; }
   ~log() override { current = before_; }
   // What the code logs, or what it raises.
@@ -51,19 +51,20 @@ TEST_F(log, shows_values_as_text) {
 }
 
 TEST_F(log, refuses_other_values_and_counts_them_behind_the_level) {
-  EXPECT_EQ(run("ngx.log(4, {})"),
-            "raised: test:1: bad argument #1 to 'log' (expected table to have __tostring metamethod)");
-  EXPECT_EQ(run("ngx.log(4, 'x', print)"),
-            "raised: test:1: bad argument #2 to 'log' (string, number, boolean, or nil expected, got "
-            "function)");
+  EXPECT_EQ(
+      run("ngx.log(4, {})"),
+      "raised: test:1: bad argument #1 to 'log' (expected table to have __tostring metamethod)");
+  EXPECT_EQ(
+      run("ngx.log(4, 'x', print)"),
+      "raised: test:1: bad argument #2 to 'log' (string, number, boolean, or nil expected, got "
+      "function)");
   EXPECT_EQ(run("print({})"),
             "raised: test:1: bad argument #1 to 'print' (expected table to have __tostring "
             "metamethod)");
 }
 
 TEST_F(log, refuses_levels_that_do_not_exist) {
-  EXPECT_EQ(run("ngx.log(9, 'x')"),
-            "raised: test:1: bad argument #1 to 'log' (bad log level: 9)");
+  EXPECT_EQ(run("ngx.log(9, 'x')"), "raised: test:1: bad argument #1 to 'log' (bad log level: 9)");
   EXPECT_EQ(run("ngx.log('x')"),
             "raised: test:1: bad argument #1 to 'log' (number expected, got string)");
 }

@@ -17,8 +17,9 @@ TEST_F(ndk, calls_directives_that_make_one_value_of_another) {
             "%20%3A, a b");
   EXPECT_EQ(run("return ndk.set_var.set_quote_sql_str(\"it's\")"), R"('it\'s')");
   EXPECT_EQ(run("return ndk.set_var.set_quote_json_str('a\"\\n\\1')"), R"("a\"\n\u0001")");
-  EXPECT_EQ(run("return ndk.set_var.set_quote_json_str('\\127'), ndk.set_var.set_quote_json_str('')"),
-            "\"\x7f\", null");
+  EXPECT_EQ(
+      run("return ndk.set_var.set_quote_json_str('\\127'), ndk.set_var.set_quote_json_str('')"),
+      "\"\x7f\", null");
   EXPECT_EQ(run("return ndk.set_var.set_md5('hello'), ndk.set_var.set_sha1('hello')"),
             "5d41402abc4b2a76b9719d911017c592, aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d");
 }

@@ -49,12 +49,13 @@ constexpr api_area open_check{.name = "open_check",
                               .functions = nullptr};
 
 class values : public testing::Test {
-protected:
+ protected:
   // As ngx.say would: a function of the API that checks its argument.
   std::string say(const std::string& expression) {
-    return lua_.run("local function say(v) ngx.check.printable(v, 1, 1) return ngx.check.text_of(v) "
-                    "end local text = say(" +
-                    expression + ") return text");
+    return lua_.run(
+        "local function say(v) ngx.check.printable(v, 1, 1) return ngx.check.text_of(v) "
+        "end local text = say(" +
+        expression + ") return text");
   }
   api_state lua_{&core_area, &value_text_area, &open_check};
 };
@@ -79,10 +80,12 @@ TEST_F(values, of_other_types_are_refused) {
 
 TEST_F(values, in_tables_may_have_holes_but_only_positions_as_keys) {
   EXPECT_EQ(lua_.run("return ngx.check.array_size({1, nil, 3}), ngx.check.array_size({})"), "3, 0");
-  EXPECT_EQ(lua_.run("ngx.check.printable({1, {nil, {true, ngx.null}}}, 1, 1) return 'said'"), "said");
+  EXPECT_EQ(lua_.run("ngx.check.printable({1, {nil, {true, ngx.null}}}, 1, 1) return 'said'"),
+            "said");
   EXPECT_EQ(say("{ a = 1 }"), "raised: test:1: bad argument #1 to 'say' (non-array table found)");
   EXPECT_EQ(say("{ [0] = 1 }"), "raised: test:1: bad argument #1 to 'say' (non-array table found)");
-  EXPECT_EQ(say("{ [1.5] = 1 }"), "raised: test:1: bad argument #1 to 'say' (non-array table found)");
+  EXPECT_EQ(say("{ [1.5] = 1 }"),
+            "raised: test:1: bad argument #1 to 'say' (non-array table found)");
   EXPECT_EQ(say("{ [1e300] = 1 }"),
             "raised: test:1: bad argument #1 to 'say' (non-array table found)");
   EXPECT_EQ(say("{{{ print }}}"),
@@ -102,7 +105,8 @@ TEST_F(values, are_refused_under_the_name_that_the_caller_used) {
 
 TEST_F(values, become_text_in_compiled_loops) {
   EXPECT_GE(lua_.traces("local s for i = 1, 300 do s = ngx.check.text_of(i) end"), 1);
-  EXPECT_GE(lua_.traces("local t = {1, 'a'} for i = 1, 300 do ngx.check.printable(t, 1, 1) end"), 1);
+  EXPECT_GE(lua_.traces("local t = {1, 'a'} for i = 1, 300 do ngx.check.printable(t, 1, 1) end"),
+            1);
 }
 
 }  // namespace

@@ -28,11 +28,10 @@ TEST(http_date, of_a_cookie_has_short_years_until_2037) {
 
 TEST(http_date, must_be_one_of_the_calendar) {
   EXPECT_TRUE(parse_http_date("Fri, 29 Feb 2008 00:00:00 GMT"));
-  for (const char* text :
-       {"", "Thu", "Thu, ", "Thu, 18 No", "Thu Nov", "Sun, 29 Feb 2009 00:00:00 GMT",
-        "Thu, 00 Nov 2010 11:27:35 GMT", "Thu, 18 Nov 2010 24:00:00 GMT",
-        "Thu, 18 Nov 2010 23:60:00 GMT", "Thu, 18 nov 2010 11:27:35 GMT",
-        "Thu, 18 Nov 10 11:27:35 GMT"}) {
+  for (const char* text : {"", "Thu", "Thu, ", "Thu, 18 No", "Thu Nov",
+                           "Sun, 29 Feb 2009 00:00:00 GMT", "Thu, 00 Nov 2010 11:27:35 GMT",
+                           "Thu, 18 Nov 2010 24:00:00 GMT", "Thu, 18 Nov 2010 23:60:00 GMT",
+                           "Thu, 18 nov 2010 11:27:35 GMT", "Thu, 18 Nov 10 11:27:35 GMT"}) {
     EXPECT_FALSE(parse_http_date(text)) << text;
   }
 }
