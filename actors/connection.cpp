@@ -316,7 +316,7 @@ void connection::start_exchange(const net::request_head& head) {
 
   net::target target;
   const bool good = net::parse_target(head.target, server->defaults.settings.merge_slashes, x.memory,
-                                      target);
+                                      target, head.method == net::method_options);
   if (good) {
     x.uri = target.path;
     x.args = target.args;
@@ -354,7 +354,7 @@ void connection::start_exchange(const net::request_head& head) {
     finish(400);
     return;
   }
-  if (head.method == net::method_trace) {
+  if (head.method == net::method_trace || head.method_name == "CONNECT") {
     adopt(std::move(exchange));
     finish(405);
     return;

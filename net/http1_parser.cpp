@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "net/exchange.hpp"
+#include "net/uri.hpp"
 
 namespace troupe::net {
 namespace {
@@ -77,17 +78,6 @@ bool has_token(std::string_view list, std::string_view token) noexcept {
     list.remove_prefix(comma + 1);
   }
   return false;
-}
-
-bool is_host(std::string_view host) noexcept {
-  for (std::size_t i = 0; i < host.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(host[i]);
-    if (byte <= 0x20 || byte == 0x7f) return false;
-    if (std::string_view("/\\@,\"<>?#").find(host[i]) != std::string_view::npos) return false;
-    if (host[i] == '.' && i > 0 && host[i - 1] == '.') return false;
-  }
-  // There is something before the port, and not only a dot.
-  return !host.empty() && host.front() != ':' && host != "." && !host.starts_with(".:");
 }
 
 http_errc parse_request_line(std::string_view line, request_head& head) {

@@ -42,79 +42,137 @@ constexpr table component_table = make_component_table();
 constexpr table html_table = make_table(" \"#%'", true);
 constexpr table refresh_table = make_table(" \"'", true);
 constexpr table memcached_table = make_table(" %", false);
+constexpr table path_table = make_table(" \"#%<>?\\^`{|}", true);
+constexpr table path_args_table = make_table(" \"#%&+;<>?\\^`{|}", true);
 
 const table& table_of(escape_type type) noexcept {
   switch (type) {
-    case escape_type::uri: return uri_table;
-    case escape_type::args: return args_table;
-    case escape_type::component: return component_table;
-    case escape_type::html: return html_table;
-    case escape_type::refresh: return refresh_table;
+    case escape_type::uri:
+      return uri_table;
+    case escape_type::args:
+      return args_table;
+    case escape_type::component:
+      return component_table;
+    case escape_type::html:
+      return html_table;
+    case escape_type::refresh:
+      return refresh_table;
     case escape_type::memcached:
-    case escape_type::mail_auth: return memcached_table;
+    case escape_type::mail_auth:
+      return memcached_table;
+    case escape_type::path:
+      return path_table;
+    case escape_type::path_args:
+      return path_args_table;
   }
   return component_table;
 }
 
-// Whether a path needs no work: no escapes, no "//", no segment that begins with a dot.
-bool is_plain(std::string_view path, bool merge) noexcept {
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    const char c = path[i];
-    if (c == '%' || c == '\0') return false;
-    if (c == '/' && i + 1 < path.size() &&
-        ((merge && path[i + 1] == '/') || path[i + 1] == '.')) {
-      return false;
+constexpr bool is_alpha(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+constexpr bool is_digit(char c) noexcept {
+  return c >= '0' && c <= '9';
+}
+
+/// A table of the bytes for which `is` holds.
+template <class Predicate>
+constexpr table make_class(Predicate is) {
+  table t{};
+  for (int c = 0; c < 256; ++c) t[static_cast<std::size_t>(c)] = is(static_cast<char>(c));
+  return t;
+}
+
+// RFC 3986 reg-name, but "," (two hosts that somebody joined), and bytes beyond ASCII, as nginx.
+constexpr table host_byte = make_class([](char c) {
+  return is_alpha(c) || is_digit(c) || (static_cast<unsigned char>(c) & 0x80) != 0 ||
+         std::string_view("-._~%!$&'()*+;=").find(c) != std::string_view::npos;
+});
+constexpr table literal_byte = make_class([](char c) {
+  return is_alpha(c) || is_digit(c) ||
+         std::string_view(":-._~!$&'()*+;=").find(c) != std::string_view::npos;
+});
+// The absolute form says a host that the client has looked up: letters, digits, '-' and '.', as
+// nginx wants it.
+constexpr table plain_host_byte =
+    make_class([](char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '.'; });
+
+bool is_authority(std::string_view text, const table& name_byte) noexcept {
+  std::size_t end = 0;
+  if (text.starts_with('[')) {
+    for (end = 1; end < text.size() && literal_byte[static_cast<unsigned char>(text[end])]; ++end) {
     }
+    if (end == 1 || end == text.size() || text[end] != ']') return false;
+    ++end;
+  } else {
+    for (; end < text.size() && name_byte[static_cast<unsigned char>(text[end])]; ++end) {
+      if (text[end] == '.' && end > 0 && text[end - 1] == '.') return false;
+    }
+    if (end == 0 || text.substr(0, end) == ".") return false;
+  }
+  if (end == text.size()) return true;
+  if (text[end] != ':') return false;
+  for (const char c : text.substr(end + 1)) {
+    if (!is_digit(c)) return false;
   }
   return true;
 }
 
+/// Takes "scheme://authority" off the front.
+bool take_origin(std::string_view& raw, std::string_view& host) noexcept {
+  const auto scheme_end = raw.find("://");
+  if (scheme_end == std::string_view::npos || !is_alpha(raw.front())) return false;
+  for (const char c : raw.substr(0, scheme_end)) {
+    if (!is_alpha(c) && !is_digit(c) && c != '+' && c != '-' && c != '.') return false;
+  }
+  raw.remove_prefix(scheme_end + 3);
+  host = raw.substr(0, raw.find_first_of("/?#"));
+  raw.remove_prefix(host.size());
+  return !raw.starts_with('#') && is_authority(host, plain_host_byte);
+}
+
 }  // namespace
 
-bool parse_target(std::string_view raw, bool merge, arena& memory, target& out) {
+bool is_host(std::string_view host) noexcept {
+  return is_authority(host, host_byte);
+}
+
+bool parse_target(std::string_view raw, bool merge, arena& memory, target& out, bool asterisk) {
   out = {};
   if (raw.empty()) return false;
   if (raw.front() != '/') {
-    if (raw == "*") return false;
-    // absolute-form: scheme "://" authority path
-    const auto scheme_end = raw.find("://");
-    if (scheme_end == std::string_view::npos || scheme_end == 0) return false;
-    for (const char c : raw.substr(0, scheme_end)) {
-      if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
-            c == '-' || c == '.')) {
-        return false;
-      }
-    }
-    raw.remove_prefix(scheme_end + 3);
-    const auto host_end = raw.find_first_of("/?#");
-    out.host = raw.substr(0, host_end);
-    if (out.host.empty()) return false;
-    if (host_end == std::string_view::npos) {
+    if (raw == "*") {
       out.path = "/";
-      return true;
+      out.is_asterisk = true;
+      return asterisk;
     }
-    raw.remove_prefix(host_end);
-    if (raw.front() != '/') {
-      const std::string_view rest = raw;
-      out.path = "/";
-      if (rest.front() == '?') {
-        out.has_args = true;
-        out.args = rest.substr(1, rest.find('#') - 1);
-      }
-      return true;
+    if (!take_origin(raw, out.host)) return false;
+  }
+  // Most targets are plain: one look at each byte finds where the path ends and that it is so.
+  std::size_t end = 0;
+  bool is_plain = true;
+  for (; end < raw.size(); ++end) {
+    const char c = raw[end];
+    if (c == '/') {
+      if (end + 1 == raw.size()) continue;
+      const char next = raw[end + 1];
+      if (next == '.' || (next == '/' && merge)) is_plain = false;
+    } else if (c == '%' || c == '\0') {
+      is_plain = false;
+    } else if (c == '?' || c == '#') {
+      break;
     }
   }
-  if (const auto fragment = raw.find('#'); fragment != std::string_view::npos) {
-    raw = raw.substr(0, fragment);
-  }
-  std::string_view path = raw;
-  if (const auto question = raw.find('?'); question != std::string_view::npos) {
-    path = raw.substr(0, question);
-    out.args = raw.substr(question + 1);
+  std::string_view path = raw.substr(0, end);
+  if (end < raw.size() && raw[end] == '?') {
     out.has_args = true;
+    const std::string_view args = raw.substr(end + 1);
+    if (!args.empty()) out.args = args.substr(0, args.find('#'));
   }
-  if (is_plain(path, merge)) {
+  if (path.empty()) path = "/";  // Of the absolute form.
+  if (is_plain) {
     out.path = path;
+    out.is_plain = true;
     return true;
   }
   // Decode first, then resolve segments; both in one buffer that never grows.

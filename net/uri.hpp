@@ -15,21 +15,40 @@
 namespace troupe::net {
 
 struct target {
-  std::string_view path;   ///< Decoded, dot segments resolved.
-  std::string_view args;   ///< After `?`, raw.
-  std::string_view host;   ///< Of the absolute form; "" otherwise. With port.
-  bool has_args = false;   ///< There was a `?`.
+  std::string_view path;     ///< Decoded, dot segments resolved.
+  std::string_view args;     ///< After `?`, raw.
+  std::string_view host;     ///< Of the absolute form; "" otherwise. With port.
+  bool has_args = false;     ///< There was a `?`.
+  bool is_plain = false;     ///< The path is as sent: nothing was decoded, merged or resolved.
+  bool is_asterisk = false;  ///< `*`: the server as a whole; its path is "/".
 };
 
-/// @param merge  "//" counts as "/" (merge_slashes).
+/// @param merge     "//" counts as "/" (merge_slashes).
+/// @param asterisk  `*` is allowed: the method is OPTIONS.
 /// @return false for what gets 400: no "/", a bad escape, a NUL, a path that leaves the root.
-bool parse_target(std::string_view raw, bool merge, arena& memory, target& out);
+bool parse_target(std::string_view raw, bool merge, arena& memory, target& out,
+                  bool asterisk = false);
+
+/// Whether a Host field may say this: a name or an address and, after a colon, digits.
+bool is_host(std::string_view host) noexcept;
 
 /// `Host: EXAMPLE.com:80` -> "example.com"; IPv6 literals keep their brackets.
 std::string_view host_without_port(std::string_view host, arena& memory);
 
-/// Types as ngx.escape_uri numbers them. `args` leaves what separates pairs, `&` and `;`.
-enum class escape_type { uri, args, component, html, refresh, memcached, mail_auth };
+/// Types as ngx.escape_uri numbers them. `args` leaves what separates pairs, `&` and `;`. The last
+/// two are what nginx itself escapes in a Location or towards an upstream: `path` also what RFC
+/// 3986 allows nowhere (such as `"` and `<`), `path_args` also `&`, `+` and `;`.
+enum class escape_type {
+  uri,
+  args,
+  component,
+  html,
+  refresh,
+  memcached,
+  mail_auth,
+  path,
+  path_args
+};
 
 /// Appends the escaped text.
 void escape_uri(std::string& out, std::string_view text, escape_type type);

@@ -12,6 +12,7 @@
 
 #include "actors/exchange_actor.hpp"
 #include "actors/shard_release.hpp"
+#include "net/uri.hpp"
 
 namespace troupe::actors {
 
@@ -113,7 +114,8 @@ verdict static_file_stage::handle(exchange_box& box) {
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return fail(box, path, errno);
   if (S_ISDIR(info.st_mode)) {
-    std::string target(x.uri);
+    std::string target;
+    net::escape_uri(target, x.uri, net::escape_type::path);
     target += '/';
     if (!x.args.empty()) target += "?" + std::string(x.args);
     if (settings.absolute_redirect && !x.host.empty()) {

@@ -392,7 +392,8 @@ TEST(http1_parser, http_1_1_has_one_host) {
 
 TEST(http1_parser, refuses_what_is_no_host) {
   for (const char* host : {"", "a b", "a/b", "a\\b", "a@b", "a,b", "a\tb", "a?b", "a#b", "a<b",
-                           "a\"b", "a..b", "..", ".", ".:80", ":80", ":"}) {
+                           "a\"b", "a..b", "..", ".", ".:80", ":80", ":", "a:b", "a:80x", "a:80:80", "a:-1",
+                           "a[b", "[::1", "[]", "[::1]x", "[::1]]", "[a/b]", "a]", "a{b", "a|b"}) {
     EXPECT_EQ(error_of("GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n"),
               http_errc::bad_host)
         << host;
