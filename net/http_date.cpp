@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http_date.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
@@ -14,6 +15,10 @@ constexpr std::array<std::string_view, 7> weekday_names = {"Sun", "Mon", "Tue", 
 constexpr std::array<std::string_view, 12> month_names = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
+// The texts have room for the years 1970 to 9999; what lies beyond is shown as the first or last
+// second, as in nginx.
+constexpr std::int64_t last_second = 253402300799;
+
 // No gmtime and timegm: they take the C library's lock of time zones.
 struct moment {
   std::chrono::year_month_day date;
@@ -23,7 +28,7 @@ struct moment {
 
 moment split(std::int64_t seconds) noexcept {
   using namespace std::chrono;
-  const sys_seconds time{std::chrono::seconds{seconds}};
+  const sys_seconds time{std::chrono::seconds{std::clamp<std::int64_t>(seconds, 0, last_second)}};
   const sys_days day = floor<days>(time);
   return {year_month_day{day}, weekday{day}.c_encoding(), (time - day).count()};
 }
@@ -125,37 +130,36 @@ std::optional<std::int64_t> parse_http_date(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   std::tm t{};
-  const auto comma = text.find(',');
-  if (comma != std::string_view::npos) {
-    text.remove_prefix(comma + 1);
-    while (take(text, ' ')) {
-    }
-    t.tm_mday = take_number(text, 1, 2);
-    const bool rfc850 = !text.empty() && text.front() == '-';
-    const char separator = rfc850 ? '-' : ' ';
-    if (!take(text, separator)) return std::nullopt;
-    t.tm_mon = take_month(text);
-    if (t.tm_mon < 0 || !take(text, separator)) return std::nullopt;
-    int year = rfc850 ? take_number(text, 2, 4) : take_number(text, 4, 4);
-    if (year < 0) return std::nullopt;
-    if (rfc850 && year < 100) year += year < 70 ? 2000 : 1900;
-    t.tm_year = year - 1900;
-    if (!take(text, ' ') || !take_time(text, t)) return std::nullopt;
-    // As in nginx the zone is not read: HTTP has but one.
-  } else {  // Sun Nov  6 08:49:37 1994
-    if (text.size() < 24) return std::nullopt;
-    text.remove_prefix(4);
+  // The day of the week says no more than which form it is: a comma or a space follows it.
+  const auto day_end = text.find_first_of(" ,");
+  if (day_end == std::string_view::npos) return std::nullopt;
+  const bool is_asctime = text[day_end] == ' ';
+  text.remove_prefix(day_end + 1);
+  while (take(text, ' ')) {
+  }
+  int year_number = 0;
+  if (is_asctime) {  // Sun Nov  6 08:49:37 1994
     t.tm_mon = take_month(text);
     if (t.tm_mon < 0 || !take(text, ' ')) return std::nullopt;
     take(text, ' ');
     t.tm_mday = take_number(text, 1, 2);
     if (!take(text, ' ') || !take_time(text, t) || !take(text, ' ')) return std::nullopt;
-    const int year = take_number(text, 4, 4);
-    if (year < 0) return std::nullopt;
-    t.tm_year = year - 1900;
+    year_number = take_number(text, 4, 4);
+  } else {
+    t.tm_mday = take_number(text, 2, 2);
+    const bool rfc850 = text.starts_with('-');
+    const char separator = rfc850 ? '-' : ' ';
+    if (!take(text, separator)) return std::nullopt;
+    t.tm_mon = take_month(text);
+    if (t.tm_mon < 0 || !take(text, separator)) return std::nullopt;
+    year_number = rfc850 ? take_number(text, 2, 2) : take_number(text, 4, 4);
+    if (rfc850 && year_number >= 0) year_number += year_number < 70 ? 2000 : 1900;
+    if (!take(text, ' ') || !take_time(text, t)) return std::nullopt;
+    // As in nginx the zone is not read: HTTP has but one.
   }
+  if (year_number < 0 || t.tm_mday < 0) return std::nullopt;
   using namespace std::chrono;
-  const year_month_day date{year{t.tm_year + 1900}, month{static_cast<unsigned>(t.tm_mon + 1)},
+  const year_month_day date{year{year_number}, month{static_cast<unsigned>(t.tm_mon + 1)},
                             day{static_cast<unsigned>(t.tm_mday)}};
   if (!date.ok()) return std::nullopt;  // 31 February.
   const sys_seconds time =

@@ -14,7 +14,7 @@
 
 namespace troupe::net {
 
-/// For years of up to four digits.
+/// Years are 1970 to 9999; other times are shown as the nearest second of these.
 inline constexpr std::size_t longest_http_date = 30;
 
 /// @param out  room for `longest_http_date` bytes. @return the bytes written.
