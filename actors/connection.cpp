@@ -589,7 +589,8 @@ void connection::send_head(net::exchange& x) {
 
 void connection::send_body(net::exchange& x, bool last) {
   net::write_response_body(x, last);
-  write_out(x);
+  // A little output waits for more, or for a flush.
+  if (last || x.wire.size() >= x.settings->postpone_output) write_out(x);
 }
 
 void connection::write_out(net::exchange& x) {
@@ -636,7 +637,8 @@ void connection::write_out(net::exchange& x) {
 
 net::exchange_owner::progress connection::flush(net::exchange& x) {
   if (broken_) return progress::failed;
-  send_body(x, false);
+  net::write_response_body(x, false);
+  write_out(x);
   if (broken_) return progress::failed;
   return x.wire.empty() ? progress::done : progress::waiting;
 }

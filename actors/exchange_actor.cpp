@@ -444,7 +444,7 @@ net::exchange_owner::progress exchange_actor::filter(net::exchange& x, bool last
   }
   if (x.has_body_filter) {
     if (run_body_filter(box, last) == progress::waiting) return progress::waiting;
-  } else {
+  } else if (last || x.body_out.size() >= x.settings->postpone_output) {
     send_body(x, last);
   }
   return x.failed ? progress::failed : progress::done;

@@ -38,6 +38,17 @@ public:
   }
 
 protected:
+  [[nodiscard]] bool is_hot(std::uint32_t type) const noexcept final {
+    return type == token<leave_chain> || type == token<wake_up>;
+  }
+  void receive(std::uint32_t type, caf::type_erased_tuple& content) final {
+    if (type == token<leave_chain>) {
+      leave(content.get_as<leave_chain>(0).exchange);
+    } else {
+      handle(content.get_as<wake_up>(0));
+    }
+  }
+
   // --- What a derived class does ----------------------------------------------------------------
   /// Writes the head that `x` describes; it is complete.
   virtual void send_head(net::exchange& x) = 0;

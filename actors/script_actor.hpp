@@ -27,6 +27,13 @@ protected:
   /// A script of this actor was resumed; script.state() says how far it got.
   virtual void on_progress(lua::script& resumed) = 0;
 
+  [[nodiscard]] bool is_hot(std::uint32_t type) const noexcept override {
+    return type == token<wake_up>;
+  }
+  void receive(std::uint32_t, caf::type_erased_tuple& content) override {
+    handle(content.get_as<wake_up>(0));
+  }
+
   /// For the behaviour of a derived actor.
   void handle(const wake_up& message) {
     if (auto* resumed = deliver(static_cast<lua::wait_token>(message.token))) on_progress(*resumed);

@@ -11,4 +11,31 @@ shard_actor::shard_actor(caf::actor_config& config, shard& home)
   set_down_handler([](caf::scheduled_actor*, caf::down_msg&) {});
 }
 
+caf::resumable::resume_result shard_actor::resume(caf::execution_unit* unit,
+                                                  std::size_t most_messages) {
+  if (!activate(unit)) return caf::resumable::done;
+  auto& mail = mailbox();
+  mail.fetch_more();
+  for (std::size_t handled = 0; handled < most_messages; ++handled) {
+    // Urgent messages (exit, down, errors) and whatever we do not know go CAF's way.
+    if (!get_urgent_queue().empty()) return caf::event_based_actor::resume(unit, most_messages);
+    caf::mailbox_element* next = get_normal_queue().peek();
+    if (next == nullptr) {
+      if (mail.fetch_more()) continue;
+      if (mail.try_block()) return caf::resumable::awaiting_message;
+      if (!mail.fetch_more()) return caf::event_based_actor::resume(unit, most_messages);
+      continue;
+    }
+    const std::uint32_t type = next->content().type_token();
+    if (!is_hot(type)) return caf::event_based_actor::resume(unit, most_messages);
+    caf::mailbox_element_ptr message = get_normal_queue().take_front();
+    receive(type, message->content());
+    if (!has_behavior()) {  // It has quit.
+      finalize();
+      return caf::resumable::done;
+    }
+  }
+  return caf::resumable::resume_later;
+}
+
 }  // namespace troupe::actors

@@ -41,6 +41,15 @@ public:
   virtual verdict handle(exchange_box& box) = 0;
 
   caf::behavior make_behavior() override;
+
+protected:
+  [[nodiscard]] bool is_hot(std::uint32_t type) const noexcept final {
+    return type == token<enter_stage>;
+  }
+  void receive(std::uint32_t type, caf::type_erased_tuple& content) final;
+
+private:
+  void enter(const exchange_ref& exchange);
 };
 
 /// Ends the exchange with a status: `return finish(box, 404);`.
