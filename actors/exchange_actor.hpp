@@ -38,11 +38,11 @@ public:
   }
 
 protected:
-  [[nodiscard]] bool is_hot(std::uint32_t type) const noexcept final {
-    return type == token<leave_chain> || type == token<wake_up>;
+  [[nodiscard]] bool is_hot(message_type type) const noexcept final {
+    return type == &typeid(leave_chain) || type == &typeid(wake_up);
   }
-  void receive(std::uint32_t type, caf::type_erased_tuple& content) final {
-    if (type == token<leave_chain>) {
+  void receive(message_type type, caf::type_erased_tuple& content) final {
+    if (type == &typeid(leave_chain)) {
       leave(content.get_as<leave_chain>(0).exchange);
     } else {
       handle(content.get_as<wake_up>(0));

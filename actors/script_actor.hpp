@@ -27,10 +27,10 @@ protected:
   /// A script of this actor was resumed; script.state() says how far it got.
   virtual void on_progress(lua::script& resumed) = 0;
 
-  [[nodiscard]] bool is_hot(std::uint32_t type) const noexcept override {
-    return type == token<wake_up>;
+  [[nodiscard]] bool is_hot(message_type type) const noexcept override {
+    return type == &typeid(wake_up);
   }
-  void receive(std::uint32_t, caf::type_erased_tuple& content) override {
+  void receive(message_type, caf::type_erased_tuple& content) override {
     handle(content.get_as<wake_up>(0));
   }
 

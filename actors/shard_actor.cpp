@@ -26,7 +26,8 @@ caf::resumable::resume_result shard_actor::resume(caf::execution_unit* unit,
       if (!mail.fetch_more()) return caf::event_based_actor::resume(unit, most_messages);
       continue;
     }
-    const std::uint32_t type = next->content().type_token();
+    const auto& content = next->content();
+    const message_type type = content.size() == 1 ? content.type(0).second : nullptr;
     if (!is_hot(type)) return caf::event_based_actor::resume(unit, most_messages);
     caf::mailbox_element_ptr message = get_normal_queue().take_front();
     receive(type, message->content());

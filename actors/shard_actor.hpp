@@ -12,6 +12,7 @@
 #pragma once
 
 #include <caf/all.hpp>
+#include <typeinfo>
 #include <utility>
 
 #include "actors/messages.hpp"
@@ -40,12 +41,12 @@ public:
   }
 
 protected:
-  template <class Message>
-  static constexpr std::uint32_t token = caf::make_type_token<Message>();
+  /// The type of a message. CAF's own type_token() is the same for all types that are not its own.
+  using message_type = const std::type_info*;
 
-  /// Whether receive() takes messages of this type_token().
-  [[nodiscard]] virtual bool is_hot(std::uint32_t type) const noexcept = 0;
-  virtual void receive(std::uint32_t type, caf::type_erased_tuple& content) = 0;
+  /// Whether receive() takes messages of this type.
+  [[nodiscard]] virtual bool is_hot(message_type type) const noexcept = 0;
+  virtual void receive(message_type type, caf::type_erased_tuple& content) = 0;
 
 private:
   shard& home_;

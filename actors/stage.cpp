@@ -16,7 +16,7 @@ caf::behavior stage::make_behavior() {
   return {[this](enter_stage& message) { enter(message.exchange); }};
 }
 
-void stage::receive(std::uint32_t, caf::type_erased_tuple& content) {
+void stage::receive(message_type, caf::type_erased_tuple& content) {
   enter(content.get_as<enter_stage>(0).exchange);
 }
 

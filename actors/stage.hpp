@@ -43,10 +43,10 @@ public:
   caf::behavior make_behavior() override;
 
 protected:
-  [[nodiscard]] bool is_hot(std::uint32_t type) const noexcept final {
-    return type == token<enter_stage>;
+  [[nodiscard]] bool is_hot(message_type type) const noexcept final {
+    return type == &typeid(enter_stage);
   }
-  void receive(std::uint32_t type, caf::type_erased_tuple& content) final;
+  void receive(message_type type, caf::type_erased_tuple& content) final;
 
 private:
   void enter(const exchange_ref& exchange);
