@@ -39,23 +39,24 @@ connection::connection(caf::actor_config& config, shard& home, net::unique_fd so
 
 connection::~connection() = default;
 
-void connection::accept(shard& home, net::unique_fd socket, const net::address& peer,
+caf::strong_actor_ptr connection::accept(shard& home, net::unique_fd socket, const net::address& peer,
                         std::shared_ptr<const connection_origin> origin) {
   const bool is_tcp = !peer.is_unix();
   auto made = spawn_on<connection>(home, std::move(socket), peer, std::move(origin));
   connection& self = *made.self;
-  self.self_ = std::move(made.handle);
+  self.self_ = made.handle;
   home.add(self);
   const net::location_settings& settings = self.settings();
   if (is_tcp && settings.tcp_nodelay) net::set_nodelay(self.socket_.get());
   if (const auto error = home.loop().watch(self.socket_.get(), self); error) {
     self.log(log_level::crit, "epoll_ctl() failed: " + error.message());
     self.close();
-    return;
+    return made.handle;
   }
   self.wait_for(settings.client_header_timeout);
   // A client that connects usually has sent its request by the time it is accepted; if not, the
   // edge will tell.
+  return made.handle;
 }
 
 caf::behavior connection::make_behavior() {

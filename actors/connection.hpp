@@ -39,8 +39,8 @@ public:
   ~connection() override;
 
   /// Makes the actor and lets it read. It keeps itself alive until it closes.
-  static void accept(shard& home, net::unique_fd socket, const net::address& peer,
-                     std::shared_ptr<const connection_origin> origin);
+  static caf::strong_actor_ptr accept(shard& home, net::unique_fd socket, const net::address& peer,
+                                      std::shared_ptr<const connection_origin> origin);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
