@@ -12,6 +12,11 @@
 namespace troupe::lua {
 
 void coroutine::wake_timer::on_timer() noexcept {
+  if (const net::exchange* x = self->owner->exchange();
+      x != nullptr && x->enabled(net::log_level::debug)) {
+    x->write(net::log_level::debug, "lua sleep timer expired: \"" + std::string(x->uri) + "?" +
+                                        std::string(x->args) + "\"");
+  }
   self->owner->host().wake(self->token);
 }
 

@@ -18,6 +18,7 @@ struct pages {
     for (int status = 300; status < 600; ++status) {
       std::string title(status_text(status));
       if (title.empty() || status == 304) continue;
+      if (status == 302) title = "302 Found";  // nginx's page is not as old-fashioned as its head.
       auto make = [&](std::string_view server) {
         return "<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" +
                title + "</h1></center>\r\n<hr><center>" + std::string(server) +

@@ -19,7 +19,8 @@ std::string nginx_text(const diagnostic& problem) {
 
 bool is_fatal(const diagnostics& problems) noexcept {
   return std::any_of(problems.begin(), problems.end(), [](const diagnostic& problem) {
-    return problem.level < net::log_level::warn;
+    // nginx logs an alert (lua_code_cache off) and goes on.
+    return problem.level < net::log_level::warn && problem.level != net::log_level::alert;
   });
 }
 

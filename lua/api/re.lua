@@ -83,12 +83,15 @@ local function compile(pattern, flags)
     end
     return nil, format('pcre2_compile() failed: %s in "%s"', message, pattern)
   end
-  return ffi_gc(regex, c_destroy)
+  return regex
 end
 
 -- The keys of each set of flags are a table of their own, so that no string is made on a hit.
 local caches = {}
 
+--
+-- An expression without `o` is the caller's: done() frees it at once, which costs less than a
+-- finalizer and, unlike that, can be compiled by the JIT.
 local function compiled(pattern, flags)
   if band(flags, once) == 0 then return compile(pattern, flags) end
   local cache = caches[flags]
@@ -103,10 +106,15 @@ local function compiled(pattern, flags)
   end
   local regex, err = compile(pattern, flags)
   if not regex then return nil, err end
+  ffi_gc(regex, c_destroy)
   key = key or { pattern }
   cache[pattern] = key
   to_cache(key, regex)
   return regex
+end
+
+local function done(regex, flags)
+  if band(flags, once) == 0 then c_destroy(regex) end
 end
 
 local function failed(code)
@@ -175,8 +183,11 @@ local function match(subject, pattern, opts, ctx, result)
   local count = c_exec(regex, subject, #subject, start, band(flags, no_check))
   if count > 0 then
     if ctx then ctx.pos = tonumber(regex.offsets[1]) + 1 end
-    return collect(regex, count, subject, flags, result)
+    result = collect(regex, count, subject, flags, result)
+    done(regex, flags)
+    return result
   end
+  done(regex, flags)
   if count == no_match then return nil end
   return nil, failed(count)
 end
@@ -190,12 +201,20 @@ local function find_in(subject, pattern, opts, ctx, nth)
   local count = c_exec(regex, subject, #subject, start, band(flags, no_check))
   if count > 0 then
     nth = nth or 0
-    if nth > regex.groups then return nil, nil, "nth out of bound" end
+    if nth > regex.groups then
+      done(regex, flags)
+      return nil, nil, "nth out of bound"
+    end
     local offsets = regex.offsets
     if ctx then ctx.pos = tonumber(offsets[1]) + 1 end
-    if nth >= count or offsets[2 * nth] == unset then return nil, nil end
-    return tonumber(offsets[2 * nth]) + 1, tonumber(offsets[2 * nth + 1])
+    local from, to
+    if nth < count and offsets[2 * nth] ~= unset then
+      from, to = tonumber(offsets[2 * nth]) + 1, tonumber(offsets[2 * nth + 1])
+    end
+    done(regex, flags)
+    return from, to
   end
+  done(regex, flags)
   if count == no_match then return nil, nil end
   return nil, nil, failed(count)
 end
@@ -241,6 +260,7 @@ local function gmatch(subject, pattern, opts)
   local flags = flags_of(opts)
   local regex, err = compiled(pattern, flags)
   if not regex then return nil, err end
+  if band(flags, once) == 0 then ffi_gc(regex, c_destroy) end  -- It may be left half-way.
   return setmetatable({ regex = regex, subject = subject, flags = flags, position = 0 }, iterator)
 end
 
@@ -347,13 +367,19 @@ local function substitute(subject, pattern, replacement, opts, all)
 
   local call, literal, parts
   local kind = type(replacement)
+  local owned = band(flags, once) == 0
   if kind == "function" then
     call = replacement
+    if owned then ffi_gc(regex, c_destroy) end  -- The callback may raise, or never come back.
+    owned = false
   else
     if kind ~= "string" then replacement = tostring(replacement) end
     if find(replacement, "$", 1, true) then
       parts = template_of(replacement)
-      if not parts then return nil, nil, "failed to compile the replacement template" end
+      if not parts then
+        done(regex, flags)
+        return nil, nil, "failed to compile the replacement template"
+      end
     else
       literal = replacement
     end
@@ -366,7 +392,10 @@ local function substitute(subject, pattern, replacement, opts, all)
   while true do
     local count = c_exec(regex, subject, size, position, unchecked)
     if count == no_match then break end
-    if count <= 0 then return nil, nil, failed(count) end
+    if count <= 0 then
+      if owned then c_destroy(regex) end
+      return nil, nil, failed(count)
+    end
     matches = matches + 1
     local from, to = tonumber(regex.offsets[0]), tonumber(regex.offsets[1])
     if not pieces then pieces = new_table(16, 0) end
@@ -388,6 +417,7 @@ local function substitute(subject, pattern, replacement, opts, all)
     position = to == from and next_position(regex, subject, to) or to
     if not all or position > size then break end
   end
+  if owned then c_destroy(regex) end
   if matches == 0 then return subject, 0 end
   if copied < size then
     n = n + 1
@@ -457,7 +487,10 @@ function module.split(subject, pattern, opts, ctx, max, result)
     if max > 0 and n + 1 >= max then break end
     local count = c_exec(regex, subject, size, position, unchecked)
     if count == no_match then break end
-    if count <= 0 then return nil, failed(count) end
+    if count <= 0 then
+      done(regex, flags)
+      return nil, failed(count)
+    end
     local from, to = tonumber(regex.offsets[0]), tonumber(regex.offsets[1])
     if to == from then
       -- An empty separator stands between two characters, never at the ends.
@@ -481,6 +514,7 @@ function module.split(subject, pattern, opts, ctx, max, result)
       copied, position = to, to
     end
   end
+  done(regex, flags)
   n = n + 1
   result[n] = sub(subject, copied + 1)
   if max <= 0 then
