@@ -570,7 +570,7 @@ void connection::peer_closed() {
     body_failed(499);
     return;
   }
-  if (x.settings->lua_check_client_abort) finish(499);
+  if (x.settings->lua_check_client_abort) client_gone();
 }
 
 // --- Output ----------------------------------------------------------------------------------------

@@ -58,6 +58,15 @@ void exchange_actor::flush_ended(net::exchange& x, const char* error) {
   if (std::exchange(x.stage_waits_flush, false)) enter_again();
 }
 
+void exchange_actor::client_gone() {
+  exchange_box& box = *current_;
+  if (box.handler && box.handler->run_abort_handler()) {
+    on_progress(*box.handler);
+  } else {
+    finish(499);
+  }
+}
+
 void exchange_actor::enter_again_after(std::int64_t ms) {
   stage_timer_.self = this;
   loop().timers().arm(stage_timer_, ms);

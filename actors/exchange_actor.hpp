@@ -70,6 +70,8 @@ protected:
   void leave(const exchange_ref& exchange);
   /// The body that was waited for is here.
   void body_arrived(net::exchange& x);
+  /// The client has gone and the location wants to know: its callback runs, or the handler ends.
+  void client_gone();
   /// Output that was waited for has gone, or never will: `error` says why.
   void flush_ended(net::exchange& x, const char* error);
   /// The last bytes of a finished response have gone out, or never will.

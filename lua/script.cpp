@@ -421,6 +421,26 @@ int script::kill_thread(lua_State* state) {
   return 1;
 }
 
+bool script::set_abort_handler(lua_State* state) {
+  coroutine* caller = of(state);
+  script& self = *caller->owner;
+  if (self.abort_handler_ != nullptr) return false;
+  coroutine& co = self.create(state, coroutine_kind::thread);  // Pushes the Lua thread.
+  co.parent = caller;
+  lua_insert(state, -2);
+  lua_xmove(state, co.state, 1);
+  self.abort_handler_ = &co;
+  return true;
+}
+
+bool script::run_abort_handler() {
+  if (entry_ == nullptr || abort_handler_ == nullptr) return false;
+  coroutine* co = std::exchange(abort_handler_, nullptr);
+  ++live_threads_;
+  run(co, 0);
+  return true;
+}
+
 void script::release(coroutine& co, bool reusable) noexcept {
   if (co.token != wait_token::none) {
     host_.waits.take(co.token);
@@ -450,6 +470,7 @@ void script::release(coroutine& co, bool reusable) noexcept {
 script::progress script::conclude(progress p) noexcept {
   progress_ = p;
   ready_.clear();
+  abort_handler_ = nullptr;
   while (!coroutines_.empty()) release(*coroutines_.back(), false);
   live_threads_ = 0;
   if (entry_ != nullptr) {

@@ -120,6 +120,12 @@ public:
   static int spawn(lua_State* state);
   static int wait_thread(lua_State* state);
   static int kill_thread(lua_State* state);
+  /// Keeps the function on top of the stack for run_abort_handler(). False: there is one already.
+  static bool set_abort_handler(lua_State* state);
+
+  /// The client has gone: runs what ngx.on_abort gave, as a light thread. False: nothing was given,
+  /// and the script goes on as it was.
+  bool run_abort_handler();
 
 private:
   friend class script_host;
@@ -146,6 +152,7 @@ private:
   request request_ = request::none;
   coroutine* target_ = nullptr;
   coroutine* entry_ = nullptr;
+  coroutine* abort_handler_ = nullptr;  ///< Suspended until the client goes.
   bool entry_done_ = false;
   lua_State* results_ = nullptr;
   int result_count_ = 0;

@@ -193,7 +193,29 @@ int set_uri(lua_State* state) {
   return script::stop(state);
 }
 
-constexpr luaL_Reg functions[] = {{"exit", exit},   {"exec", exec},       {"redirect", redirect},
+// on_abort(callback)
+int on_abort(lua_State* state) {
+  check_phase(state, output_phases);
+  if (!lua_isfunction(state, 1) || lua_iscfunction(state, 1)) {
+    return luaL_argerror(state, 1, "Lua function expected");
+  }
+  const char* refusal = nullptr;
+  lua_settop(state, 1);
+  if (!current.exchange->settings->lua_check_client_abort) {
+    refusal = "lua_check_client_abort is off";
+  } else if (!script::set_abort_handler(state)) {
+    refusal = "duplicate call";
+  }
+  if (refusal != nullptr) {
+    lua_pushnil(state);
+    lua_pushstring(state, refusal);
+    return 2;
+  }
+  lua_pushinteger(state, 1);
+  return 1;
+}
+
+constexpr luaL_Reg functions[] = {{"on_abort", on_abort}, {"exit", exit},   {"exec", exec},       {"redirect", redirect},
                                   {"sleep", sleep}, {"set_uri", set_uri}, {nullptr, nullptr}};
 
 }  // namespace

@@ -5,6 +5,7 @@ local type, select, error, format = type, select, error, string.format
 local find, byte, gsub = string.find, string.byte, string.gsub
 
 ngx.exit = native.exit
+ngx.on_abort = native.on_abort
 ngx.redirect = native.redirect
 ngx.sleep = native.sleep
 

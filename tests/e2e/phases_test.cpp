@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The phases of a request as their author sees them: their order, that each may wait, what an error
+// in each does.
+#include <gtest/gtest.h>
+
+#include "tests/support/test_client.hpp"
+#include "tests/support/test_node.hpp"
+
+namespace troupe::tests {
+namespace {
+
+TEST(phases, run_in_order_and_each_may_wait) {
+  test_node node({.conf = R"(
+    server { listen 8080;
+      server_rewrite_by_lua_block { ngx.sleep(0.001) ngx.ctx.way = "server_rewrite" }
+      location / {
+        set_by_lua_block $set { ngx.sleep(0.001) return "set" }
+        rewrite_by_lua_block { ngx.sleep(0.001) ngx.ctx.way = ngx.ctx.way .. " " .. ngx.var.set .. " rewrite" }
+        access_by_lua_block { ngx.sleep(0.001) ngx.ctx.way = ngx.ctx.way .. " access" }
+        precontent_by_lua_block { ngx.sleep(0.001) ngx.ctx.way = ngx.ctx.way .. " precontent" }
+        content_by_lua_block { ngx.sleep(0.001) ngx.ctx.way = ngx.ctx.way .. " content" ngx.say("body") }
+        header_filter_by_lua_block { ngx.sleep(0.001) ngx.header["X-Way"] = ngx.ctx.way .. " header_filter" }
+        body_filter_by_lua_block { ngx.sleep(0.001) ngx.arg[1] = ngx.arg[1]:upper() }
+        log_by_lua_block { ngx.sleep(0.001) ngx.log(ngx.NOTICE, ngx.ctx.way, " log") }
+      } })",
+                  .log_level = "notice"});
+  const auto response = test_client(node).get("/");
+  EXPECT_EQ(response.body, "BODY\n");
+  EXPECT_EQ(response.header("X-Way"),
+            "server_rewrite set rewrite access precontent content header_filter");
+  EXPECT_EQ(node.stop(), 0);
+  EXPECT_TRUE(node.logs("server_rewrite set rewrite access precontent content log"));
+}
+
+TEST(phases, answer_500_to_an_error_and_go_on_serving) {
+  test_node node({.conf = R"(
+    server { listen 8080;
+      location /rewrite { rewrite_by_lua_block { error("in rewrite") } return 200 "no"; }
+      location /access { access_by_lua_block { error("in access") } content_by_lua_block { ngx.say("no") } }
+      location /content { content_by_lua_block { error("in content") } }
+      location /log { content_by_lua_block { ngx.say("fine") } log_by_lua_block { error("in log") } }
+      location /fine { content_by_lua_block { ngx.say("fine") } } })"});
+  test_client client(node);
+  EXPECT_EQ(client.get("/access").status, 500);
+  EXPECT_EQ(client.get("/content").status, 500);
+  EXPECT_EQ(client.get("/log").body, "fine\n");
+  EXPECT_EQ(client.get("/fine").body, "fine\n");
+  EXPECT_EQ(node.stop(), 0);
+  EXPECT_TRUE(node.logs("in access"));
+  EXPECT_TRUE(node.logs("stack traceback:"));
+  EXPECT_TRUE(node.logs("failed to run log_by_lua*"));
+}
+
+TEST(phases, end_where_lua_says_so_whatever_stands_around_it) {
+  test_node node({.conf = R"(
+    server { listen 8080;
+      location /exit { content_by_lua_block { pcall(function() ngx.exit(403) end) ngx.say("never") } }
+      location /exec { content_by_lua_block { pcall(ngx.exec, "/target", "a=1") } }
+      location /target { internal; content_by_lua_block { ngx.say(ngx.var.uri, " ", ngx.var.args) } }
+      location /redirect { access_by_lua_block { ngx.redirect("/there", 301) } } })"});
+  test_client client(node);
+  EXPECT_EQ(client.get("/exit").status, 403);
+  EXPECT_EQ(client.get("/exec").body, "/target a=1\n");
+  EXPECT_EQ(client.get("/target").status, 404);
+  const auto moved = client.get("/redirect");
+  EXPECT_EQ(moved.status, 301);
+  EXPECT_EQ(moved.header("Location"), "/there");
+  EXPECT_EQ(node.stop(), 0);
+}
+
+TEST(phases, let_lua_know_that_a_client_has_gone) {
+  test_node node({.conf = R"(
+    server { listen 8080; lua_check_client_abort on;
+      location /wait { content_by_lua_block {
+        ngx.on_abort(function() package.loaded.gone = true ngx.exit(499) end)
+        ngx.sleep(60) } }
+      location /gone { content_by_lua_block { ngx.say(package.loaded.gone) } } })"});
+  test_client client(node);
+  auto leaving = client.start("GET /wait");
+  EXPECT_EQ(client.get("/gone").body, "nil\n");
+  leaving.connection().reset();
+  // The news travels through the kernel; asking costs nothing but turns of the loop.
+  std::string gone;
+  for (int i = 0; i < 10000 && gone != "true\n"; ++i) gone = client.get("/gone").body;
+  EXPECT_EQ(gone, "true\n");
+  EXPECT_EQ(node.stop(), 0);
+}
+
+}  // namespace
+}  // namespace troupe::tests
