@@ -167,7 +167,7 @@ bool parse_target(std::string_view raw, bool merge, arena& memory, target& out, 
   if (end < raw.size() && raw[end] == '?') {
     out.has_args = true;
     const std::string_view args = raw.substr(end + 1);
-    out.args = args.substr(0, args.find('#'));
+    if (!args.empty()) out.args = args.substr(0, args.find('#'));
   }
   if (path.empty()) path = "/";  // Of the absolute form.
   if (is_plain) {
