@@ -198,7 +198,7 @@ void connection::begin_head() {
   pending_ = home().exchanges().make();
   net::exchange& x = pending_->x;
   x.client.number = number_;
-  x.start_ms = loop().clock().wall_ms();
+  x.start_ms = x.now_ms();
   parser_.reset();
 }
 
@@ -585,7 +585,7 @@ void connection::send_head(net::exchange& x) {
       loop().clock().monotonic_ms() - started_ms_ > settings().keepalive_time) {
     x.close_after = true;
   }
-  net::write_response_head(x, loop().clock().wall_ms() / 1000);
+  net::write_response_head(x);
 }
 
 void connection::send_body(net::exchange& x, bool last) {

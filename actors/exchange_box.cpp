@@ -38,11 +38,15 @@ void exchange_box::reset() noexcept {
   release.reset();
 }
 
-exchange_pool::exchange_pool() = default;
+exchange_pool::exchange_pool(net::cached_clock& clock) : clock_(clock) {}
 exchange_pool::~exchange_pool() = default;
 
 exchange_ref exchange_pool::make() {
-  if (idle_.empty()) return exchange_ref(new exchange_box(*this));
+  if (idle_.empty()) {
+    auto* made = new exchange_box(*this);
+    made->x.clock = &clock_;
+    return exchange_ref(made);
+  }
   exchange_box* box = idle_.back().release();
   idle_.pop_back();
   return exchange_ref(box);

@@ -53,13 +53,14 @@ private:
 
 class exchange_pool {
 public:
-  exchange_pool();
+  explicit exchange_pool(net::cached_clock& clock);
   ~exchange_pool();
   exchange_ref make();
 
 private:
   friend class exchange_ref;
   void recycle(exchange_box* box) noexcept;
+  net::cached_clock& clock_;
   std::vector<std::unique_ptr<exchange_box>> idle_;
 };
 

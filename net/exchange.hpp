@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "net/arena.hpp"
+#include "net/cached_clock.hpp"
 #include "net/header_map.hpp"
 #include "net/log.hpp"
 #include "net/output_buffer.hpp"
@@ -112,6 +113,7 @@ public:
   void reset() noexcept;
 
   arena memory;
+  cached_clock* clock = nullptr;    ///< The shard's; null: ask the system.
   exchange_owner* owner = nullptr;  ///< Null once the owner has gone: the exchange is abandoned.
   connection_facts client;
 
@@ -214,6 +216,10 @@ public:
   [[nodiscard]] bool enabled(log_level level) const noexcept override;
   /// Adds "*N ", the action and ", client: …, server: …, request: …, host: …".
   void write(log_level level, std::string_view text) const noexcept override;
+
+  [[nodiscard]] std::int64_t now_ms() const noexcept {
+    return clock != nullptr ? clock->wall_ms() : cached_clock().wall_ms();
+  }
 
   /// A copy that lives as long as the exchange.
   std::string_view keep(std::string_view text) { return memory.copy(text); }

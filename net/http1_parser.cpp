@@ -3,8 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <limits>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "net/exchange.hpp"
 #include "net/uri.hpp"
@@ -38,20 +43,51 @@ constexpr bool is_control(char c) noexcept {
   return byte < 0x20 || byte == 0x7f;
 }
 
-/// Where the first control byte is; text.size() if there is none. Eight bytes at a time: values are
-/// most of a head.
+#ifdef __SSE2__
+using sixteen = __m128i;
+sixteen load(const char* at) noexcept {
+  return _mm_loadu_si128(reinterpret_cast<const sixteen*>(at));
+}
+sixteen all(char c) noexcept { return _mm_set1_epi8(c); }
+/// The bytes from `first` to `last`.
+sixteen between(sixteen bytes, char first, char last) noexcept {
+  const sixteen above = _mm_sub_epi8(bytes, all(first));
+  return _mm_cmpeq_epi8(_mm_min_epu8(above, all(static_cast<char>(last - first))), above);
+}
+unsigned mask(sixteen found) noexcept { return static_cast<unsigned>(_mm_movemask_epi8(found)); }
+#endif
+
+/// Where the first control byte is; text.size() if there is none. Values are most of a head.
 std::size_t find_control(std::string_view text) noexcept {
-  constexpr std::uint64_t ones = 0x0101010101010101;
-  constexpr std::uint64_t high = ones << 7;
   std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    std::uint64_t eight = 0;
-    std::memcpy(&eight, text.data() + i, 8);
-    const std::uint64_t del = eight ^ (ones * 0x7f);
-    const std::uint64_t found = (((eight - ones * 0x20) & ~eight) | ((del - ones) & ~del)) & high;
-    if (found != 0) break;  // Which of them: below.
+#ifdef __SSE2__
+  for (; i + 16 <= text.size(); i += 16) {
+    const sixteen bytes = load(text.data() + i);
+    const unsigned found =
+        mask(_mm_or_si128(between(bytes, 0, 0x1f), _mm_cmpeq_epi8(bytes, all(0x7f))));
+    if (found != 0) return i + static_cast<std::size_t>(std::countr_zero(found));
   }
+#endif
   while (i < text.size() && !is_control(text[i])) ++i;
+  return i;
+}
+
+/// How many usual bytes of a name are at the front.
+std::size_t count_usual(std::string_view text) noexcept {
+  std::size_t i = 0;
+#ifdef __SSE2__
+  for (; i + 16 <= text.size(); i += 16) {
+    const sixteen bytes = load(text.data() + i);
+    const sixteen letters = between(_mm_or_si128(bytes, all(0x20)), 'a', 'z');
+    const sixteen others = _mm_or_si128(between(bytes, '0', '9'), _mm_cmpeq_epi8(bytes, all('-')));
+    const unsigned found = mask(_mm_or_si128(letters, others)) ^ 0xffffU;
+    if (found != 0) return i + static_cast<std::size_t>(std::countr_zero(found));
+  }
+#endif
+  while (i < text.size() &&
+         name_classes[static_cast<unsigned char>(text[i])] == name_class::usual) {
+    ++i;
+  }
   return i;
 }
 
@@ -241,7 +277,7 @@ void http1_parser::move_views(const char* to, header_map& fields) noexcept {
 }
 
 http_errc http1_parser::take_field(std::string_view line, header_map& fields, options how) {
-  std::size_t colon = 0;
+  std::size_t colon = count_usual(line);
   bool is_valid = true;
   for (;; ++colon) {
     if (colon == line.size()) return http_errc::bad_header;

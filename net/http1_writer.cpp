@@ -1,29 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http1_writer.hpp"
 
-#include <cstdio>
-
 #include "net/chunked.hpp"
+#include "net/decimal.hpp"
 #include "net/http_date.hpp"
 #include "net/version.hpp"
 
 namespace troupe::net {
 namespace {
-
-// The date changes once a second; each thread keeps its text.
-struct date_text {
-  std::int64_t second = -1;
-  std::string text;
-};
-
-std::string_view date_of(std::int64_t now_s) {
-  static thread_local date_text cached;
-  if (cached.second != now_s) {
-    cached.text = format_http_date(now_s);
-    cached.second = now_s;
-  }
-  return cached.text;
-}
 
 struct head_builder {
   output_buffer& out;
@@ -37,15 +21,13 @@ struct head_builder {
     *at = '\n';
   }
   void number(std::string_view name, std::int64_t n) {
-    char digits[24];
-    const int size = std::snprintf(digits, sizeof digits, "%lld", static_cast<long long>(n));
-    line(name, {digits, static_cast<std::size_t>(size)});
+    line(name, decimal(static_cast<std::uint64_t>(n)));
   }
 };
 
 }  // namespace
 
-void write_response_head(exchange& x, std::int64_t now_s) {
+void write_response_head(exchange& x) {
   const location_settings& settings = *x.settings;
   if (x.version == 9) {
     x.keep_alive = false;
@@ -71,9 +53,8 @@ void write_response_head(exchange& x, std::int64_t now_s) {
   x.wire.append("HTTP/1.1 ");
   std::string_view line = x.status_line.empty() ? status_text(x.status) : x.status_line;
   if (line.empty()) {
-    char digits[8];
-    const int size = std::snprintf(digits, sizeof digits, "%03d ", x.status);
-    x.wire.append({digits, static_cast<std::size_t>(size)});
+    x.wire.append(decimal(static_cast<std::uint64_t>(x.status), 3));
+    x.wire.append(' ');
   } else {
     x.wire.append(line);
   }
@@ -81,7 +62,7 @@ void write_response_head(exchange& x, std::int64_t now_s) {
   if (x.response_headers.find("Server") == nullptr && !x.server_hidden) {
     head.line("Server", settings.server_tokens ? server_token : server_name);
   }
-  if (x.response_headers.find("Date") == nullptr && !x.date_hidden) head.line("Date", date_of(now_s));
+  if (x.response_headers.find("Date") == nullptr && !x.date_hidden) head.line("Date", x.clock != nullptr ? x.clock->http_date() : cached_clock().http_date());
   if (!x.content_type.empty()) head.line("Content-Type", x.content_type);
   if (x.response_length >= 0) head.number("Content-Length", x.response_length);
   if (x.last_modified >= 0 && x.response_headers.find("Last-Modified") == nullptr) {

@@ -7,15 +7,12 @@
 // Called   by actors/connection.
 #pragma once
 
-#include <cstdint>
-
 #include "net/exchange.hpp"
 
 namespace troupe::net {
 
 /// Decides the framing and whether the connection can stay, and appends the head to x.wire.
-/// @param now_s  for Date.
-void write_response_head(exchange& x, std::int64_t now_s);
+void write_response_head(exchange& x);
 
 /// Moves body_out to x.wire, framed.
 void write_response_body(exchange& x, bool last);

@@ -3,10 +3,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
 
+#include "net/decimal.hpp"
 #include "net/exchange.hpp"
 
 namespace troupe::net {
@@ -21,15 +23,7 @@ std::string lower(std::string_view text) {
 }
 
 std::string_view number(exchange& x, std::uint64_t n) {
-  char digits[24];
-  const int size = std::snprintf(digits, sizeof digits, "%llu", static_cast<unsigned long long>(n));
-  return x.keep({digits, static_cast<std::size_t>(size)});
-}
-
-std::int64_t now_ms() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+  return x.keep(decimal(n));
 }
 
 int response_status(const exchange& x) {
@@ -153,13 +147,16 @@ constexpr family families[] = {
     {"upstream_cookie_", [](exchange&, std::string_view) -> variable_value { return std::nullopt; }},
 };
 
-std::string_view local_time(exchange& x, const char* format) {
-  const std::time_t now = static_cast<std::time_t>(now_ms() / 1000);
+// "2010-11-18T11:27:35+00:00"
+std::string_view iso_time(exchange& x) {
+  const std::time_t now = static_cast<std::time_t>(x.now_ms() / 1000);
   std::tm parts{};
   ::localtime_r(&now, &parts);
   char text[64];
-  const std::size_t size = std::strftime(text, sizeof text, format, &parts);
-  return x.keep({text, size});
+  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S%z", &parts);
+  std::string result(text, size);
+  if (size > 2) result.insert(size - 2, 1, ':');
+  return x.keep(result);
 }
 
 std::string_view document_root(exchange& x) {
@@ -168,10 +165,14 @@ std::string_view document_root(exchange& x) {
 
 std::string_view seconds_with_ms(exchange& x, std::int64_t ms) {
   if (ms < 0) ms = 0;
-  char text[32];
-  const int size = std::snprintf(text, sizeof text, "%lld.%03d", static_cast<long long>(ms / 1000),
-                                 static_cast<int>(ms % 1000));
-  return x.keep({text, static_cast<std::size_t>(size)});
+  const decimal whole(static_cast<std::uint64_t>(ms / 1000));
+  const decimal fraction(static_cast<std::uint64_t>(ms % 1000), 3);
+  const std::string_view seconds = whole, thousandths = fraction;
+  char* out = static_cast<char*>(x.memory.allocate(seconds.size() + 4, 1));
+  std::memcpy(out, seconds.data(), seconds.size());
+  out[seconds.size()] = '.';
+  std::memcpy(out + seconds.size() + 1, thousandths.data(), 3);
+  return {out, seconds.size() + 4};
 }
 
 using getter = variable_value (*)(exchange&, std::string_view);
@@ -221,7 +222,7 @@ const builtin builtins[] = {
        return x.body.memory();
      }},
     {"echo_response_status", TROUPE_GET { return number(x, static_cast<std::uint64_t>(response_status(x))); }},
-    {"echo_timer_elapsed", TROUPE_GET { return seconds_with_ms(x, now_ms() - x.start_ms); }},
+    {"echo_timer_elapsed", TROUPE_GET { return seconds_with_ms(x, x.now_ms() - x.start_ms); }},
     {"request", TROUPE_GET { return main_of(x).request_line; }},
     {"request_body", TROUPE_GET {
        if (x.body.state != body_state::read || x.body.in_file() || x.body.size() == 0) return std::nullopt;
@@ -232,7 +233,7 @@ const builtin builtins[] = {
        return std::string_view(x.body.file_path());
      }},
     {"request_length", TROUPE_GET { return number(x, x.request_bytes); }},
-    {"request_time", TROUPE_GET { return seconds_with_ms(x, now_ms() - x.start_ms); }},
+    {"request_time", TROUPE_GET { return seconds_with_ms(x, x.now_ms() - x.start_ms); }},
     {"request_completion", TROUPE_GET { return x.eof_sent ? "OK" : ""; }},
     {"request_id", TROUPE_GET {
        char text[40];
@@ -275,9 +276,7 @@ const builtin builtins[] = {
      }},
     {"request_filename", TROUPE_GET { return x.keep(std::string(document_root(x)) + std::string(x.uri)); }},
     {"status", TROUPE_GET {
-       char text[8];
-       const int size = std::snprintf(text, sizeof text, "%03d", response_status(x));
-       return x.keep({text, static_cast<std::size_t>(size)});
+       return x.keep(decimal(static_cast<std::uint64_t>(response_status(x)), 3));
      }},
     {"body_bytes_sent", TROUPE_GET { return number(x, x.body_bytes_sent); }},
     {"bytes_sent", TROUPE_GET { return number(x, x.bytes_sent); }},
@@ -288,13 +287,11 @@ const builtin builtins[] = {
      }},
     {"pid", TROUPE_GET { return number(x, static_cast<std::uint64_t>(::getpid())); }},
     {"nginx_version", TROUPE_GET { return "1.22.1"; }},
-    {"time_local", TROUPE_GET { return local_time(x, "%d/%b/%Y:%H:%M:%S %z"); }},
-    {"time_iso8601", TROUPE_GET {
-       std::string text(local_time(x, "%Y-%m-%dT%H:%M:%S%z"));
-       if (text.size() > 2) text.insert(text.size() - 2, 1, ':');
-       return x.keep(text);
+    {"time_local", TROUPE_GET {
+       return x.keep(x.clock != nullptr ? x.clock->log_time() : cached_clock().log_time());
      }},
-    {"msec", TROUPE_GET { return seconds_with_ms(x, now_ms()); }},
+    {"time_iso8601", TROUPE_GET { return iso_time(x); }},
+    {"msec", TROUPE_GET { return seconds_with_ms(x, x.now_ms()); }},
     {"pipe", TROUPE_GET { return "."; }},
     {"limit_rate", TROUPE_GET { return "0"; }, [](exchange&, std::string_view) {}},
 };
@@ -374,18 +371,19 @@ variable_value variable_table::get(exchange& x, variable_index i) const {
 
 variable_value variable_table::get_by_name(exchange& x, std::string_view name) const {
   char folded[128];
+  std::string longer;
+  std::string_view wanted(folded, name.size());
   if (name.size() <= sizeof folded) {
-    for (std::size_t i = 0; i < name.size(); ++i) {
-      const char c = name[i];
-      folded[i] = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-    }
+    std::transform(name.begin(), name.end(), folded, [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+    });
+  } else {
+    wanted = longer = lower(name);
   }
-  const std::string wanted =
-      name.size() <= sizeof folded ? std::string(folded, name.size()) : lower(name);
   if (const auto found = by_name_.find(wanted); found != by_name_.end()) return get(x, found->second);
   for (const family& f : families) {
     if (wanted.size() > f.prefix.size() && wanted.starts_with(f.prefix)) {
-      return f.get(x, std::string_view(wanted).substr(f.prefix.size()));
+      return f.get(x, wanted.substr(f.prefix.size()));
     }
   }
   return std::nullopt;

@@ -64,7 +64,13 @@ public:
 private:
   variable_index add(variable v);
   std::vector<variable> variables_;
-  std::unordered_map<std::string, variable_index> by_name_;
+  struct name_hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view name) const noexcept {
+      return std::hash<std::string_view>()(name);
+    }
+  };
+  std::unordered_map<std::string, variable_index, name_hash, std::equal_to<>> by_name_;
   std::size_t slots_ = 0;
 };
 

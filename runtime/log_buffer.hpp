@@ -27,7 +27,7 @@ class log_buffer {
   ~log_buffer();
   log_buffer(log_buffer&&) = delete;
 
-  /// @param line  without its newline.
+  /// @param line  with its newline.
   /// @return whether flush() is due after flush_after(): this line is the first to wait.
   bool write(std::string_view line) noexcept;
 
@@ -43,8 +43,10 @@ class log_buffer {
   std::chrono::milliseconds flush_after_;
 };
 
-/// Appends a variable's value as `log_format` does by default: control bytes, quotes, backslashes
-/// and everything from 0x7f on become \xHH.
-void append_access_escaped(std::string& out, std::string_view bytes);
+/// A variable's value as `log_format` shows it by default: control bytes, quotes, backslashes and
+/// everything from 0x7f on become \xHH.
+std::size_t access_escaped_size(std::string_view bytes) noexcept;
+/// @param out  has room for access_escaped_size() bytes. @return their end.
+char* write_access_escaped(char* out, std::string_view bytes) noexcept;
 
 }  // namespace troupe

@@ -62,6 +62,12 @@ void log_file::write(std::string_view first, std::string_view second, std::strin
     if (!part.empty()) parts[count++] = {const_cast<char*>(part.data()), part.size()};
   }
   const int saved = errno;  // who logs an error must be able to look at errno afterwards
+  if (count == 1) {  // cheaper than a writev() of one
+    while (::write(descriptor_, parts[0].iov_base, parts[0].iov_len) < 0 && errno == EINTR) {
+    }
+    errno = saved;
+    return;
+  }
   while (::writev(descriptor_, parts.data(), count) < 0 && errno == EINTR) {
   }
   errno = saved;

@@ -45,6 +45,8 @@ public:
     add_message_types<caf::id_block::troupe>();
     // Our actors live on shards; CAF's own threads run only what embedders spawn without one.
     set("scheduler.max-threads", 1);
+    // The default looks for work to steal some hundred times a second, for nothing.
+    set("scheduler.policy", caf::atom("sharing"));
     set("logger.verbosity", caf::atom("quiet"));
     set("logger.console", caf::atom("none"));
   }

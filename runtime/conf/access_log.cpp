@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/conf/access_log.hpp"
 
+#include <algorithm>
 #include <mutex>
+#include <span>
 
 #include "runtime/conf/builder.hpp"
 #include "runtime/log_buffer.hpp"
@@ -19,22 +21,34 @@ public:
         buffer_(std::move(file), line.buffer, std::chrono::milliseconds(line.flush_ms)) {}
 
   void write(net::exchange& x) const override {
-    std::string line;
-    line.reserve(256);
-    for (const log_format::part& part : format_.parts) {
-      if (part.variable < 0) {
-        line += part.literal;
-        continue;
+    // The line is made in the exchange's memory, in one piece: its size first, then its bytes.
+    struct piece {
+      std::string_view text;
+      std::size_t size;
+    };
+    const std::span pieces(static_cast<piece*>(x.memory.allocate(
+                               format_.parts.size() * sizeof(piece), alignof(piece))),
+                           format_.parts.size());
+    std::size_t size = 1;
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const log_format::part& part = format_.parts[i];
+      std::string_view text = part.literal;
+      std::size_t written = text.size();
+      if (part.variable >= 0) {
+        text = variables_.get(x, part.variable).value_or("-");
+        written = format_.escapes ? access_escaped_size(text) : text.size();
       }
-      const net::variable_value value = variables_.get(x, part.variable);
-      if (!value || value->empty()) {
-        line += value ? "" : "-";
-      } else if (format_.escapes) {
-        append_access_escaped(line, *value);
-      } else {
-        line += *value;
-      }
+      pieces[i] = {text, written};
+      size += written;
     }
+    char* const begin = static_cast<char*>(x.memory.allocate(size, 1));
+    char* end = begin;
+    for (const auto& [text, written] : pieces) {
+      end = written == text.size() ? std::copy(text.begin(), text.end(), end)
+                                   : write_access_escaped(end, text);
+    }
+    *end = '\n';
+    const std::string_view line(begin, size);
     // A buffer is shared by the shards; without one each line is its own write.
     if (buffered_) {
       const std::lock_guard lock(mutex_);
