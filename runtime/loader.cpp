@@ -120,7 +120,10 @@ tl::expected<loaded_configuration, diagnostics> load_configuration(const node_op
     conf = options.conf.empty() ? "conf/nginx.conf" : options.conf;
     if (!conf.starts_with('/')) conf = prefix + conf;
   }
-  conf::directive_table table(conf::all_modules());
+  const auto own = conf::all_modules();
+  std::vector<conf::directive_module> modules(own.begin(), own.end());
+  for (const conf::directive_module* given : options.modules) modules.push_back(*given);
+  conf::directive_table table(modules);
   conf::disk_files source;
   conf::parse_result parsed = conf::parse_file(source, conf);
   diagnostics problems = std::move(parsed.errors);

@@ -17,8 +17,13 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace troupe {
+
+namespace conf {
+struct directive_module;
+}
 
 struct node_options {
   // Which app: either `app`, or `prefix` and `conf`.
@@ -49,6 +54,9 @@ struct node_options {
   std::optional<net::log_level> log_level;
   /// `--set KEY=VALUE`: configuration values that scripts read.
   std::map<std::string, std::string, std::less<>> values;
+  /// Directives of the embedding program beside troupe's own, and by them its stages
+  /// (docs/embedding.md). The modules outlive the node.
+  std::vector<const conf::directive_module*> modules;
 };
 
 }  // namespace troupe
