@@ -39,6 +39,9 @@ void chain::enter_again(const exchange_ref& exchange) const {
 
 void chain::enter(const exchange_ref& exchange, std::size_t index) const {
   net::exchange& x = exchange->x;
+  if (x.is_subrequest) {  // Who may come in was decided for its parent.
+    while (index < links_.size() && links_[index].where == lua::phase::access) ++index;
+  }
   x.position = static_cast<std::uint32_t>(index);
   x.step = 0;
   x.stage_entered = false;

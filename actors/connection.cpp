@@ -68,6 +68,9 @@ caf::behavior connection::make_behavior() {
         draining_ = true;
         if (state_ == state::idle) close();
       },
+      [this](client_ended) {
+        if (state_ == state::serving) on_readable();
+      },
       [this](closed) { quit(); },
   };
 }

@@ -61,6 +61,9 @@ public:
   connection* previous_of_shard = nullptr;
 
 protected:
+  void on_placed(const net::location_settings& settings) override {
+    if (end_seen_ && settings.lua_check_client_abort) tell(client_ended{});
+  }
   void send_head(net::exchange& x) override;
   void send_body(net::exchange& x, bool last) override;
   void on_ended(exchange_box& box) override;

@@ -167,6 +167,7 @@ void exchange_actor::enter_place(const location& place) {
     return;
   }
   box.release->stages_of(place).begin(current_);
+  on_placed(place.settings);
 }
 
 void exchange_actor::internal_redirect(std::string_view uri, std::string_view args) {
@@ -234,6 +235,7 @@ void exchange_actor::drop() {
   exchange_box& box = *current_;
   if (box.handler) box.handler->kill();
   if (box.filter) box.filter->kill();
+  box.subrequest.reset();
   box.owner = nullptr;
   box.x.owner = nullptr;
   loop().timers().cancel(stage_timer_);
@@ -252,6 +254,7 @@ void exchange_actor::finish(int status) {
   net::exchange& x = box.x;
   if (step_ >= step::finishing) return;
   if (box.handler) box.handler->kill();
+  box.subrequest.reset();
   if (box.filter && filtering_ != filtering::none) {
     box.filter->kill();
     filtering_ = filtering::none;
@@ -272,6 +275,10 @@ void exchange_actor::finish(int status) {
       }
       x.body_out.clear();
       x.buffering_http10 = false;
+      if (!wants_error_pages()) {
+        bare_response(status);
+        return;
+      }
       if (status >= 300 && error_page(status)) return;
       special_response(status);
       return;
@@ -321,6 +328,17 @@ bool exchange_actor::error_page(int status) {
     return true;
   }
   return false;
+}
+
+// The status and nothing else: whoever made the subrequest makes of it what they want.
+void exchange_actor::bare_response(int status) {
+  net::exchange& x = current_->x;
+  x.error_status = status;
+  x.content_type = {};
+  x.default_type_wanted = false;
+  x.response_length = -1;
+  x.has_header_filter = x.has_body_filter = false;
+  complete();
 }
 
 void exchange_actor::special_response(int status) {

@@ -29,6 +29,7 @@ public:
   // net::exchange_owner
   progress filter(net::exchange& x, bool last) override;
   bool commit_head(net::exchange& x) override;
+  bool start_subrequest(net::exchange& x, net::subrequest& asked) final;
 
   /// Sends the exchange to the stage that it is in once more, later.
   void enter_again_after(std::int64_t ms);
@@ -58,7 +59,10 @@ protected:
   virtual void on_ended(exchange_box& box) = 0;
   /// Whether everything was sent, so that the log may be written. Called again by on_drained().
   [[nodiscard]] virtual bool is_drained(const net::exchange& x) const noexcept = 0;
-  /// The rest of the request that nobody read.
+  /// A location was found and its stages begin.
+  virtual void on_placed(const net::location_settings&) {}
+  /// Whether a refusal is answered with a page; else with its status alone.
+  [[nodiscard]] virtual bool wants_error_pages() const noexcept { return true; }
   void on_progress(lua::script& resumed) override;
 
   // --- What a derived class calls ---------------------------------------------------------------
@@ -97,6 +101,7 @@ private:
   bool redirect_allowed();
   bool error_page(int status);
   void special_response(int status);
+  void bare_response(int status);
   void complete();
   void after_output();
   void log();

@@ -29,6 +29,7 @@ void exchange_box::use(const location& where) noexcept {
 void exchange_box::reset() noexcept {
   handler.reset();
   filter.reset();
+  subrequest.reset();
   if (x.ctx_ref > 0 && release) release->machine().release_ctx(x.ctx_ref);
   x.reset();
   owner = nullptr;

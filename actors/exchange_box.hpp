@@ -13,6 +13,7 @@
 #include "actors/messages.hpp"
 #include "lua/script.hpp"
 #include "net/exchange.hpp"
+#include "net/subrequest.hpp"
 
 namespace troupe::actors {
 
@@ -37,6 +38,9 @@ public:
   /// The script of the phase handlers, and that of filters, which run while a handler waits for them.
   std::optional<lua::script> handler;
   std::optional<lua::script> filter;
+
+  /// That a stage waits for.
+  std::unique_ptr<net::subrequest> subrequest;
 
   /// The location's settings and filters hold from here on.
   void use(const location& where) noexcept;

@@ -55,6 +55,10 @@ struct wake_up {
 struct stage_due {};
 /// To an actor that talks to a client: stop at the next good moment.
 struct close_gracefully {};
+/// To itself: the client ended its side before its request got anywhere; look what that means.
+struct client_ended {};
+/// To a new subrequest: begin.
+struct begin_subrequest {};
 /// To itself: the socket is gone, end.
 struct closed {};
 
@@ -67,6 +71,8 @@ CAF_ADD_TYPE_ID(troupe, (troupe::actors::wake_up))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::stage_due))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::close_gracefully))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::closed))
+CAF_ADD_TYPE_ID(troupe, (troupe::actors::client_ended))
+CAF_ADD_TYPE_ID(troupe, (troupe::actors::begin_subrequest))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::enter_stage)
@@ -75,3 +81,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::wake_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::stage_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::close_gracefully)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::closed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::client_ended)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::begin_subrequest)

@@ -92,7 +92,7 @@ std::span<const api_area* const> api_areas() noexcept {
   static constexpr std::array areas = {
       &core_area,   &value_text_area, &const_area,   &time_area, &codec_area,
       &digest_area, &ndk_area,        &coroutine_area, &log_area,  &output_area,
-      &control_area, &header_area,    &request_area, &var_area,  &ctx_area,
+      &control_area, &capture_area, &header_area,    &request_area, &var_area,  &ctx_area,
       &re_area,     &shdict_area,
   };
   return areas;

@@ -36,6 +36,8 @@ struct coroutine {
   /// Ends the operation when the coroutine dies before it. Null: nothing to end.
   void (*cancel)(void* operation) noexcept = nullptr;
   void* operation = nullptr;
+  /// Why it must not be killed while it waits; null: it may be.
+  const char* pinned = nullptr;
 
   /// Light threads: which one its parent waits for, and how many values it ended with.
   coroutine* waits_for = nullptr;

@@ -27,6 +27,7 @@ script* script_host::deliver(wait_token token) {
   net::event_loop& timers = loop();
   timers.timers().cancel(co->timer);
   co->token = wait_token::none;
+  co->pinned = nullptr;
   co->status = coroutine_state::ready;
   int arguments = 0;
   if (co->finish != nullptr) {

@@ -31,6 +31,8 @@ void exchange::reset() noexcept {
   server_name = {};
   is_internal = is_subrequest = false;
   parent = nullptr;
+  nesting = pending_subrequests = 0;
+  variable_holder = nullptr;
   uri_changed = false;
   valid_unparsed_uri = true;
   redirects_left = 10;

@@ -30,6 +30,7 @@
 namespace troupe::net {
 
 class exchange;
+class subrequest;
 
 /// The bits of ngx.HTTP_GET …; `unknown` has only a name.
 enum method : std::uint32_t {
@@ -71,6 +72,8 @@ public:
   /// Lets the output filters work on the pending output and hands the result on; `last`: nothing
   /// follows. `waiting`: a filter waits; the owner will wake x.filter_waiter.
   virtual progress filter(exchange& x, bool last) = 0;
+  /// Begins a subrequest of `x`. False: they are nested too deep.
+  virtual bool start_subrequest(exchange& x, subrequest& asked) = 0;
   /// The client is gone or the response failed: nothing more can be sent.
   [[nodiscard]] virtual bool is_broken(const exchange& x) const noexcept = 0;
 };
@@ -142,7 +145,9 @@ public:
   std::string_view server_name;                 ///< First name of the server; for log and $server_name.
   bool is_internal = false;
   bool is_subrequest = false;
-  exchange* parent = nullptr;           ///< The main exchange's chain of subrequests.
+  exchange* parent = nullptr;           ///< The exchange that a subrequest was made by.
+  int nesting = 0;                      ///< How many parents there are above.
+  int pending_subrequests = 0;          ///< That a coroutine waits for.
   bool uri_changed = false;
   bool valid_unparsed_uri = true;       ///< False once $uri was rewritten.
   int redirects_left = 10;              ///< Internal redirects and re-searches.
@@ -159,6 +164,7 @@ public:
 
   // --- Variables -------------------------------------------------------------------------------
   std::vector<variable_slot> variables;          ///< By index of the site's variable table.
+  exchange* variable_holder = nullptr;  ///< Whose `variables` count; null: its own.
   std::vector<std::string_view> captures;        ///< $0 … of the last regex location, `if`, rewrite.
 
   // --- The response ----------------------------------------------------------------------------

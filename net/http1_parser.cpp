@@ -217,6 +217,27 @@ std::uint32_t method_bit(std::string_view name) noexcept {
   return method_unknown;
 }
 
+std::string_view method_text(std::uint32_t bit) noexcept {
+  switch (bit) {
+    case method_get: return "GET";
+    case method_head: return "HEAD";
+    case method_post: return "POST";
+    case method_put: return "PUT";
+    case method_delete: return "DELETE";
+    case method_mkcol: return "MKCOL";
+    case method_copy: return "COPY";
+    case method_move: return "MOVE";
+    case method_options: return "OPTIONS";
+    case method_propfind: return "PROPFIND";
+    case method_proppatch: return "PROPPATCH";
+    case method_lock: return "LOCK";
+    case method_unlock: return "UNLOCK";
+    case method_patch: return "PATCH";
+    case method_trace: return "TRACE";
+    default: return {};
+  }
+}
+
 int http_status(http_errc error) noexcept {
   switch (error) {
     case http_errc::bad_version:

@@ -95,5 +95,7 @@ class http1_parser {
 
 /// Finds the method's bit; method_unknown if HTTP does not name it.
 std::uint32_t method_bit(std::string_view name) noexcept;
+/// The name of one method; "" for none or several.
+std::string_view method_text(std::uint32_t bit) noexcept;
 
 }  // namespace troupe::net

@@ -361,8 +361,9 @@ variable_index variable_table::define(std::string_view name) {
 
 variable_value variable_table::get(exchange& x, variable_index i) const {
   const variable& v = at(i);
-  if (v.slot >= 0 && static_cast<std::size_t>(v.slot) < x.variables.size()) {
-    const variable_slot& slot = x.variables[static_cast<std::size_t>(v.slot)];
+  const exchange& holder = x.variable_holder != nullptr ? *x.variable_holder : x;
+  if (v.slot >= 0 && static_cast<std::size_t>(v.slot) < holder.variables.size()) {
+    const variable_slot& slot = holder.variables[static_cast<std::size_t>(v.slot)];
     if (slot.is_set) return slot.is_null ? variable_value{} : variable_value{slot.text};
   }
   if (v.get != nullptr) return v.get(x, v.suffix);
@@ -397,11 +398,12 @@ variable_table::assigned variable_table::set(exchange& x, variable_index i,
     return assigned::done;
   }
   if (v.slot < 0) return assigned::not_changeable;
-  if (x.variables.size() < slots_) x.variables.resize(slots_);
-  variable_slot& slot = x.variables[static_cast<std::size_t>(v.slot)];
+  exchange& holder = x.variable_holder != nullptr ? *x.variable_holder : x;
+  if (holder.variables.size() < slots_) holder.variables.resize(slots_);
+  variable_slot& slot = holder.variables[static_cast<std::size_t>(v.slot)];
   slot.is_set = true;
   slot.is_null = !value.has_value();
-  slot.text = value ? x.keep(*value) : std::string_view{};
+  slot.text = value ? holder.keep(*value) : std::string_view{};
   return assigned::done;
 }
 

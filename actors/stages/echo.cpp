@@ -5,6 +5,8 @@
 
 #include "actors/exchange_actor.hpp"
 #include "actors/shard_release.hpp"
+#include "actors/stage_subrequest.hpp"
+#include "net/http1_parser.hpp"
 
 namespace troupe::actors {
 
@@ -23,6 +25,51 @@ void say(exchange_box& box, const echo_command& command) {
     x.body_out.append(argument.evaluate(x, variables));
   }
   if (!command.no_newline) x.body_out.append('\n');
+}
+
+// `echo_location URI [ARGS]`, `echo_subrequest METHOD URI [-q ARGS] [-b BODY] [-f FILE]`.
+std::unique_ptr<net::subrequest> make_subrequest(exchange_box& box, const echo_command& command) {
+  net::exchange& x = box.x;
+  std::vector<std::string> words;
+  for (const net::complex_value& argument : command.arguments) {
+    words.emplace_back(argument.evaluate(x, box.release->configuration().variables));
+  }
+  auto made = std::make_unique<stage_subrequest>(box);
+  made->with_error_pages = true;
+  std::size_t next = 0;
+  if (command.what == echo_command::kind::subrequest) {
+    made->method_name = words[next++];
+    made->method = net::method_bit(made->method_name);
+  }
+  made->uri = words[next++];
+  if (const auto question = made->uri.find('?'); question != std::string::npos) {
+    made->args = made->uri.substr(question + 1);
+    made->uri.resize(question);
+  }
+  if (command.what == echo_command::kind::location) {
+    if (next < words.size()) made->args = words[next];
+    return made;
+  }
+  for (; next + 1 < words.size(); next += 2) {
+    const std::string& value = words[next + 1];
+    if (words[next] == "-q") {
+      made->args = value;
+    } else if (words[next] == "-b") {
+      made->has_body = true;
+      made->body = value;
+    } else if (words[next] == "-f") {
+      const std::string path =
+          value.starts_with('/') ? value : box.release->configuration().prefix + value;
+      net::request_body file;
+      made->has_body = true;
+      std::error_code error = file.assign_file(path, false);
+      if (!error) error = file.copy_to(made->body);
+      if (error && x.enabled(net::log_level::error)) {
+        x.write(net::log_level::error, "open() \"" + path + "\" failed: " + error.message());
+      }
+    }
+  }
+  return made;
 }
 }  // namespace
 
@@ -56,6 +103,16 @@ verdict echo_stage::handle(exchange_box& box) {
           x.owner->filter(x, false);
           x.owner->flush(x);
         }
+        break;
+      case echo_command::kind::location:
+      case echo_command::kind::subrequest:
+        if (!resumed) {
+          x.step |= begun;
+          box.subrequest = make_subrequest(box, command);
+          return x.owner->start_subrequest(x, *box.subrequest) ? verdict::wait : finish(box, 500);
+        }
+        x.body_out.append(box.subrequest->answer);
+        box.subrequest.reset();
         break;
       case echo_command::kind::read_body:
         if (!resumed) {

@@ -16,7 +16,7 @@
 namespace troupe::actors {
 
 struct echo_command {
-  enum class kind { say, sleep, flush, read_body, body, exec, duplicate };
+  enum class kind { say, sleep, flush, read_body, body, exec, duplicate, location, subrequest };
   kind what = kind::say;
   std::vector<net::complex_value> arguments;
   bool no_newline = false;

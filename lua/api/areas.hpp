@@ -13,6 +13,7 @@ extern const api_area const_area;
 extern const api_area coroutine_area;
 extern const api_area log_area;
 extern const api_area time_area;
+extern const api_area capture_area;
 extern const api_area codec_area;
 extern const api_area digest_area;
 extern const api_area ndk_area;

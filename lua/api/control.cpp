@@ -33,6 +33,13 @@ void check_phase(lua_State* state, phase_set allowed) {
   }
 }
 
+// Whoever waits for an answer of its own server must get it.
+void check_subrequests(lua_State* state, const net::exchange* x) {
+  if (x != nullptr && x->pending_subrequests > 0) {
+    luaL_error(state, "attempt to abort with pending subrequests");
+  }
+}
+
 // exit(status)
 int exit(lua_State* state) {
   const phase now = running_phase();
@@ -42,6 +49,7 @@ int exit(lua_State* state) {
     return luaL_error(state, "bad argument to 'ngx.exit': does not accept NGX_AGAIN or NGX_DONE");
   }
   net::exchange* x = current.exchange;
+  if (code != -1 && code != 408 && code != 444 && code != 499) check_subrequests(state, x);
   if (x != nullptr && x->enabled(net::log_level::debug)) {
     x->write(net::log_level::debug, "lua exit with code " + std::to_string(code));
   }
@@ -69,6 +77,7 @@ int exit(lua_State* state) {
 int exec(lua_State* state) {
   check_phase(state, output_phases);
   net::exchange& x = *current.exchange;
+  check_subrequests(state, &x);
   std::size_t uri_size = 0;
   std::size_t args_size = 0;
   const char* uri = luaL_checklstring(state, 1, &uri_size);
@@ -131,6 +140,7 @@ int redirect(lua_State* state) {
   }
   check_phase(state, output_phases);
   net::exchange& x = *current.exchange;
+  check_subrequests(state, &x);
   if (x.header_sent) {
     return luaL_error(state, "attempt to call ngx.redirect after sending out the headers");
   }
@@ -181,6 +191,7 @@ int set_uri(lua_State* state) {
   const bool jump = lua_toboolean(state, 2) != 0;
   net::exchange* x = current.exchange;
   if (x == nullptr) return luaL_error(state, "no request found");
+  if (jump) check_subrequests(state, x);
   if (jump) check_phase(state, phase::rewrite | phase::server_rewrite);
   x->uri = x->keep({text, size});
   x->is_internal = true;

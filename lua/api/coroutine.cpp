@@ -160,6 +160,7 @@ int kill(lua_State* state) {
   if (thread == nullptr) return fail(state, "already waited or killed");
   if (thread->kind != coroutine_kind::thread) return fail(state, "not user thread");
   if (thread->parent != self) return fail(state, "killer not parent");
+  if (thread->pinned != nullptr) return fail(state, thread->pinned);
   return script::kill_thread(state);
 }
 

@@ -15,6 +15,7 @@ extern "C" {
 #include "lua/current.hpp"
 #include "lua/script.hpp"
 #include "net/exchange.hpp"
+#include "net/http1_parser.hpp"
 
 namespace troupe::lua {
 namespace {
@@ -75,24 +76,11 @@ double start_time() noexcept {
 int set_method(unsigned bit) noexcept {
   exchange* x = current.exchange;
   if (x == nullptr) return -1;
-  static constexpr struct {
-    unsigned bit;
-    const char* name;
-  } methods[] = {{net::method_get, "GET"},           {net::method_head, "HEAD"},
-                 {net::method_post, "POST"},         {net::method_put, "PUT"},
-                 {net::method_delete, "DELETE"},     {net::method_mkcol, "MKCOL"},
-                 {net::method_copy, "COPY"},         {net::method_move, "MOVE"},
-                 {net::method_options, "OPTIONS"},   {net::method_propfind, "PROPFIND"},
-                 {net::method_proppatch, "PROPPATCH"}, {net::method_lock, "LOCK"},
-                 {net::method_unlock, "UNLOCK"},     {net::method_patch, "PATCH"},
-                 {net::method_trace, "TRACE"}};
-  for (const auto& m : methods) {
-    if (m.bit != bit) continue;
-    x->method = bit;
-    x->method_name = m.name;
-    return 0;
-  }
-  return 1;
+  const std::string_view name = net::method_text(bit);
+  if (name.empty()) return 1;
+  x->method = bit;
+  x->method_name = name;
+  return 0;
 }
 
 int set_args(const char* bytes, std::size_t size) noexcept {

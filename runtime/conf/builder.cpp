@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "actors/shard_release.hpp"
+#include "actors/stages/auth_request.hpp"
 #include "actors/stages/lua_stage.hpp"
 #include "actors/stages/static_file.hpp"
 #include "runtime/conf/access_log.hpp"
@@ -247,7 +248,15 @@ void builder::finish_location(actors::location& place, scope& of) {
             return actors::spawn_on<actors::access_rules_stage>(home, rules).handle;
           }}));
     }
-    const bool has_access = of.rules || of.handlers.contains(lua::phase::access);
+    if (of.auth_request) {
+      add(std::make_shared<actors::stage_spec>(actors::stage_spec{
+          "auth_request", lua::phase::access,
+          [uri = of.auth_request](actors::shard& home, actors::shard_release&) {
+            return actors::spawn_on<actors::auth_request_stage>(home, uri).handle;
+          }}));
+    }
+    const bool has_access =
+        of.rules || of.auth_request || of.handlers.contains(lua::phase::access);
     if (of.echo) {
       add(std::make_shared<actors::stage_spec>(actors::stage_spec{
           "echo", lua::phase::content,

@@ -59,6 +59,7 @@ struct scope {
   actors::lua_hook header_filter;
   actors::lua_hook body_filter;
   std::shared_ptr<std::vector<actors::access_rule>> rules;
+  std::shared_ptr<const net::complex_value> auth_request;
   std::vector<std::function<void(actors::exchange_box&)>> header_edits;
   std::vector<error_log_target> error_logs;
   std::vector<access_log_line> access_logs;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `allow` and `deny`.
+// `allow`, `deny` and `auth_request`.
 //
-// Source   https://nginx.org/en/docs/http/ngx_http_access_module.html.
+// Source   https://nginx.org/en/docs/http/ngx_http_access_module.html,
+//          https://nginx.org/en/docs/http/ngx_http_auth_request_module.html.
 #include <arpa/inet.h>
 
 #include <cstring>
@@ -45,7 +46,15 @@ void rule(builder& b, const directive& d) {
   here.rules->push_back(made);
 }
 
+void auth_request(builder& b, const directive& d) {
+  b.here().auth_request = d.args[0] == "off" ? nullptr : b.value(d, d.args[0]);
+}
+
 constexpr directive_row rows[] = {
+    {.name = "auth_request", .contexts = http_server_location, .arguments = takes::one,
+     .syntax = "uri | off", .standard = "off",
+     .help = "Asks another location who may come in: 2xx lets in, 401 and 403 do not.",
+     .apply = auth_request, .once = true},
     {.name = "allow", .contexts = http_server_location | context::limit_except, .arguments = takes::one,
      .syntax = "address | network | unix: | all", .merge = merging::replace,
      .help = "Lets clients in; the first rule that covers a client counts.", .apply = rule},
