@@ -105,7 +105,8 @@ void connection::on_io(std::uint32_t events) noexcept {
     on_readable();
   }
   if ((events & EPOLLOUT) != 0 && state_ != state::closed && current() != nullptr) {
-    write_out(current()->x);
+    if (stream_ != nullptr) stream_->notify();
+    else write_out(current()->x);
   }
 }
 
@@ -114,7 +115,9 @@ void connection::on_readable() {
     case state::idle:
     case state::head: read_head(); return;
     case state::serving:
-      if (reading_body_) {
+      if (stream_ != nullptr) {
+        stream_->notify();
+      } else if (reading_body_) {
         read_some_body();
       } else if (current() != nullptr && current()->x.settings != nullptr &&
                  current()->x.settings->lua_check_client_abort) {
@@ -614,10 +617,7 @@ void connection::write_out(net::exchange& x) {
       continue;
     }
     if (sent.would_block()) {
-      if (!writable_watched_) {
-        writable_watched_ = true;
-        loop().modify(socket_.get(), *this, net::event_loop::readable | net::event_loop::writable);
-      }
+      watch_writable();
       wait_for(settings().send_timeout);
       return;
     }
@@ -639,6 +639,11 @@ void connection::write_out(net::exchange& x) {
   on_drained();
 }
 
+void connection::watch_writable() noexcept {
+  if (std::exchange(writable_watched_, true)) return;
+  loop().modify(socket_.get(), *this, net::event_loop::readable | net::event_loop::writable);
+}
+
 net::exchange_owner::progress connection::flush(net::exchange& x) {
   if (broken_) return progress::failed;
   net::write_response_body(x, false);
@@ -651,10 +656,81 @@ bool connection::is_broken(const net::exchange&) const noexcept { return broken_
 
 bool connection::is_drained(const net::exchange& x) const noexcept { return x.wire.empty(); }
 
+// --- The client's side in Lua's hands --------------------------------------------------------------
+
+std::unique_ptr<net::stream> connection::take_stream(net::exchange& x, bool raw, const char*& error) {
+  if (broken_ || state_ != state::serving) {
+    error = "client aborted";
+  } else if (x.body.state == body_state::reading) {
+    error = "pending request body reading in some other thread";
+  } else if (raw && x.buffering_http10) {
+    error = "http 1.0 buffering";
+  } else if (raw && !x.wire.empty()) {
+    error = "pending data to write";
+  } else if (!raw && x.body.state == body_state::discarded) {
+    error = "request body discarded";
+  } else if (!raw && x.body.state == body_state::read && x.body.size() > 0) {
+    error = "request body already exists";
+  } else if (!raw && body_mode_ == body_mode::chunked) {
+    error = "chunked request bodies not supported yet";
+  } else if (!raw && body_mode_ == body_mode::none) {
+    error = "no body";
+  }
+  if (error != nullptr) return nullptr;
+  if (raw) {
+    x.raw_socket_taken = x.header_sent = x.eof_sent = x.close_after = true;
+    x.body_out.clear();
+    x.keep_alive = false;
+    body_mode_ = body_mode::none;
+  } else if (x.expects_continue && !std::exchange(sent_continue_, true) && !x.header_sent) {
+    static constexpr std::string_view text = "HTTP/1.1 100 Continue\r\n\r\n";
+    const iovec piece{const_cast<char*>(text.data()), text.size()};
+    net::send(socket_.get(), {&piece, 1});
+  }
+  auto made = std::make_unique<request_stream>(*this, raw);
+  stream_ = made.get();
+  timer_at_ = 0;
+  return made;
+}
+
+net::io_result connection::read_stream(std::span<char> into, bool raw) noexcept {
+  if (!raw) {
+    if (body_left_ == 0) return {};
+    into = into.first(static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), body_left_)));
+  }
+  net::io_result got;
+  if (!input_.empty()) {
+    got.bytes = input_.copy(into.data(), into.size());
+    input_.erase(0, got.bytes);
+  } else {
+    got = net::receive(socket_.get(), into);
+    if (got.bytes == 0 && !got.error) {
+      peer_ended_ = true;
+      // A body that stops short is an error; of the whole connection it is the end.
+      if (!raw) got.error = std::make_error_code(std::errc::connection_reset);
+    }
+  }
+  if (!raw && got.bytes > 0) {
+    body_seen_ += got.bytes;
+    body_left_ -= got.bytes;
+    if (body_left_ == 0) body_mode_ = body_mode::none;
+  }
+  return got;
+}
+
+net::io_result connection::write_stream(std::span<const iovec> pieces) noexcept {
+  const net::io_result sent = net::send(socket_.get(), pieces);
+  if (sent.would_block()) watch_writable();
+  if (current() != nullptr) current()->x.bytes_sent += sent.bytes;
+  return sent;
+}
+
 // --- Ends ------------------------------------------------------------------------------------------
 
 void connection::on_ended(exchange_box& box) {
   net::exchange& x = box.x;
+  if (stream_ != nullptr) stream_->detach();
+  stream_ = nullptr;
   timer_at_ = 0;
   reading_body_ = waiting_body_ = false;
   if (x.aborted || broken_ || state_ == state::closed) {
@@ -716,6 +792,8 @@ void connection::close() {
   loop().forget(socket_.get(), *this);
   socket_.reset();
   home().remove(*this);
+  if (stream_ != nullptr) stream_->detach();
+  stream_ = nullptr;
   drop();
   pending_ = {};
   std::string().swap(input_);

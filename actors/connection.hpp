@@ -16,6 +16,7 @@
 #include <string>
 
 #include "actors/exchange_actor.hpp"
+#include "actors/request_stream.hpp"
 #include "net/chunked.hpp"
 #include "net/event_loop.hpp"
 #include "net/http1_parser.hpp"
@@ -50,11 +51,18 @@ public:
   progress read_body(net::exchange& x) override;
   void discard_body(net::exchange& x) override;
   progress flush(net::exchange& x) override;
+  std::unique_ptr<net::stream> take_stream(net::exchange& x, bool raw, const char*& error) override;
   [[nodiscard]] bool is_broken(const net::exchange& x) const noexcept override;
 
   [[nodiscard]] bool is_idle() const noexcept { return state_ == state::idle; }
   /// Ends the connection and its exchange at once.
   void close();
+
+  // For request_stream.
+  net::io_result read_stream(std::span<char> into, bool raw) noexcept;
+  net::io_result write_stream(std::span<const iovec> pieces) noexcept;
+  void forget_stream() noexcept { stream_ = nullptr; }
+  [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
 
   // The shard's list of its connections.
   connection* next_of_shard = nullptr;
@@ -105,7 +113,10 @@ private:
   void log(net::log_level level, std::string_view text) const;
   [[nodiscard]] const net::location_settings& settings() const noexcept;
 
+  void watch_writable() noexcept;
+
   net::unique_fd socket_;
+  request_stream* stream_ = nullptr;  ///< Lua reads and writes itself.
   std::shared_ptr<const connection_origin> origin_;
   caf::strong_actor_ptr self_;      ///< Keeps this alive while the socket is open.
   exchange_ref pending_;            ///< The exchange whose head is being read.

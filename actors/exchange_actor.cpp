@@ -236,6 +236,7 @@ void exchange_actor::drop() {
   if (box.handler) box.handler->kill();
   if (box.filter) box.filter->kill();
   box.subrequest.reset();
+  box.x.sockets.end();
   box.owner = nullptr;
   box.x.owner = nullptr;
   loop().timers().cancel(stage_timer_);

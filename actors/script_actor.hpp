@@ -22,6 +22,7 @@ public:
     tell(wake_up{static_cast<std::uint64_t>(token)});
   }
   [[nodiscard]] net::event_loop& loop() noexcept override { return home().loop(); }
+  [[nodiscard]] net::client_services& services() noexcept override { return home().services(); }
 
 protected:
   /// A script of this actor was resumed; script.state() says how far it got.

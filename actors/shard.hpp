@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "net/client_services.hpp"
 #include "net/event_loop.hpp"
 
 namespace troupe::actors {
@@ -49,6 +50,8 @@ public:
   [[nodiscard]] const std::shared_ptr<shard_release>& current() const noexcept { return current_; }
   void use(std::shared_ptr<shard_release> release);
 
+  /// Pools and resolvers of what runs here. Thread: shard.
+  [[nodiscard]] net::client_services& services() noexcept { return services_; }
   [[nodiscard]] exchange_pool& exchanges() noexcept { return *exchanges_; }
 
   /// A node-wide unique number for a new connection: nginx's *N.
@@ -69,6 +72,7 @@ private:
   bool drain();
 
   net::event_loop loop_;
+  net::client_services services_{loop_};
   std::vector<caf::resumable*> queue_;
   std::vector<caf::resumable*> batch_;
   std::unique_ptr<exchange_pool> exchanges_;

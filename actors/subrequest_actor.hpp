@@ -10,6 +10,7 @@
 #pragma once
 
 #include "actors/exchange_actor.hpp"
+#include "net/stream.hpp"
 #include "net/subrequest.hpp"
 
 namespace troupe::actors {
@@ -33,6 +34,9 @@ public:
   progress read_body(net::exchange& x) override;
   void discard_body(net::exchange&) override {}
   progress flush(net::exchange& x) override;
+  std::unique_ptr<net::stream> take_stream(net::exchange&, bool, const char*&) override {
+    return nullptr;
+  }
   [[nodiscard]] bool is_broken(const net::exchange&) const noexcept override { return false; }
 
 protected:

@@ -14,9 +14,6 @@ constexpr std::array modules = {
     lib_module{"resty.core.base", {
 #include "lua/lib/resty/core/base.lua.inc"
     }},
-    lib_module{"ngx.req", {
-#include "lua/lib/ngx/req.lua.inc"
-    }},
     lib_module{"ngx.resp", {
 #include "lua/lib/ngx/resp.lua.inc"
     }},

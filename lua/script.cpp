@@ -48,6 +48,10 @@ script::script(vm& machine, script_host& host) : machine_(machine), host_(host) 
 
 script::~script() { kill(); }
 
+net::belongings& script::belongings() noexcept {
+  return exchange_ != nullptr ? exchange_->sockets : belongings_;
+}
+
 script::progress script::start(int chunk, phase where, net::exchange* x, const net::log_context& log) {
   kill();
   exchange_ = x;
@@ -480,6 +484,7 @@ script::progress script::conclude(progress p) noexcept {
     release(entry, p == progress::done);
     entry_ = nullptr;
   }
+  belongings_.end();
   return p;
 }
 

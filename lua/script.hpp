@@ -25,9 +25,11 @@
 #include "lua/coroutine.hpp"
 #include "lua/phase.hpp"
 #include "lua/wait_table.hpp"
+#include "net/belongings.hpp"
 
 namespace troupe::net {
 class event_loop;
+struct client_services;
 class exchange;
 class log_context;
 }  // namespace troupe::net
@@ -44,6 +46,7 @@ public:
   /// deliver(). Same thread.
   virtual void wake(wait_token token) noexcept = 0;
   [[nodiscard]] virtual net::event_loop& loop() noexcept = 0;
+  [[nodiscard]] virtual net::client_services& services() noexcept = 0;
 
   /// Resumes whoever waits under the token. Returns its script, or null if nobody does any more.
   script* deliver(wait_token token);
@@ -89,6 +92,8 @@ public:
   [[nodiscard]] vm& machine() noexcept { return machine_; }
   [[nodiscard]] script_host& host() noexcept { return host_; }
   [[nodiscard]] net::exchange* exchange() const noexcept { return exchange_; }
+  /// Sockets that its code makes: the exchange's, or its own where there is none.
+  [[nodiscard]] net::belongings& belongings() noexcept;
   [[nodiscard]] const net::log_context& log() const noexcept { return *log_; }
 
   /// ngx.exit's code, while stopped().
@@ -161,6 +166,7 @@ private:
   std::vector<coroutine*> ready_;  ///< First in, first out; nearly always of length 0 to 2.
   std::string error_;
   std::string error_message_;
+  net::belongings belongings_;
 };
 
 }  // namespace troupe::lua

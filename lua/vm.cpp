@@ -60,6 +60,24 @@ tl::expected<std::unique_ptr<vm>, std::string> vm::create(vm_options options) {
   return machine;
 }
 
+namespace {
+// Debian installs OpenResty's libraries as nginx.redis, nginx.websocket.server …: a module of resty
+// that is nowhere else is looked for there.
+constexpr const char* debian_loader = R"lua(
+local loaders = package.loaders
+loaders[#loaders + 1] = function(name)
+  local rest = name:match("^resty%.(.+)")
+  if not rest then return nil end
+  local tried = {}
+  for i = 2, 4 do
+    local found = loaders[i]("nginx." .. rest)
+    if type(found) == "function" then return found end
+    tried[#tried + 1] = found
+  end
+  return table.concat(tried)
+end)lua";
+}  // namespace
+
 std::string vm::open() {
   state_ = luaL_newstate();
   if (state_ == nullptr) return "not enough memory for a Lua VM";
@@ -94,6 +112,8 @@ std::string vm::open() {
   preload(state_);
   if (std::string error = install(state_, api_areas()); !error.empty()) return error;
   for (const auto& [name, dict] : options_.shared_dicts) publish(state_, name, *dict);
+
+  if (luaL_dostring(state_, debian_loader) != 0) return take_error(state_);
 
   // `require "ngx"` is the global table.
   lua_getglobal(state_, "package");

@@ -148,4 +148,26 @@ bool operator==(const address& a, const address& b) noexcept {
   return a.port() == b.port() && a.binary() == b.binary();
 }
 
+std::optional<address> address::parse_literal(std::string_view text) noexcept {
+  if (text.size() > 2 && text.front() == '[' && text.back() == ']') {
+    text = text.substr(1, text.size() - 2);
+  }
+  char name[INET6_ADDRSTRLEN + 1];
+  if (text.empty() || text.size() >= sizeof name) return std::nullopt;
+  std::memcpy(name, text.data(), text.size());
+  name[text.size()] = '\0';
+  address made;
+  if (::inet_pton(AF_INET, name, &made.storage_.v4.sin_addr) == 1) {
+    made.storage_.v4.sin_family = AF_INET;
+    made.size_ = sizeof made.storage_.v4;
+    return made;
+  }
+  if (::inet_pton(AF_INET6, name, &made.storage_.v6.sin6_addr) == 1) {
+    made.storage_.v6.sin6_family = AF_INET6;
+    made.size_ = sizeof made.storage_.v6;
+    return made;
+  }
+  return std::nullopt;
+}
+
 }  // namespace troupe::net

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -25,6 +26,9 @@ public:
 
   /// `8080`, `*:8080`, `127.0.0.1:80`, `[::]:80`, `localhost:80`, `unix:/path`.
   static tl::expected<address, std::string> parse_listen(std::string_view text);
+
+  /// A numeric address without port, IPv6 with or without brackets; none if it is a name.
+  static std::optional<address> parse_literal(std::string_view text) noexcept;
 
   [[nodiscard]] int family() const noexcept { return storage_.base.sa_family; }
   [[nodiscard]] const sockaddr* raw() const noexcept { return &storage_.base; }

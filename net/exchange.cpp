@@ -56,6 +56,8 @@ void exchange::reset() noexcept {
   body_out.clear();
   body_bytes_sent = bytes_sent = 0;
   ctx_ref = 0;
+  sockets.end();
+  socket_taken = raw_socket_taken = false;
   headers_edited = header_filter_done = has_header_filter = has_body_filter = filter_ended = false;
   default_type_wanted = true;
   server_hidden = date_hidden = false;

@@ -13,12 +13,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "net/arena.hpp"
+#include "net/belongings.hpp"
 #include "net/cached_clock.hpp"
 #include "net/header_map.hpp"
 #include "net/log.hpp"
@@ -30,6 +32,7 @@
 namespace troupe::net {
 
 class exchange;
+class stream;
 class subrequest;
 
 /// The bits of ngx.HTTP_GET …; `unknown` has only a name.
@@ -72,6 +75,9 @@ public:
   /// Lets the output filters work on the pending output and hands the result on; `last`: nothing
   /// follows. `waiting`: a filter waits; the owner will wake x.filter_waiter.
   virtual progress filter(exchange& x, bool last) = 0;
+  /// Hands over the client's side. @param raw  both ways and to the end, else the body for reading.
+  /// @param error  why not, if null is returned.
+  virtual std::unique_ptr<stream> take_stream(exchange& x, bool raw, const char*& error) = 0;
   /// Begins a subrequest of `x`. False: they are nested too deep.
   virtual bool start_subrequest(exchange& x, subrequest& asked) = 0;
   /// The client is gone or the response failed: nothing more can be sent.
@@ -209,6 +215,9 @@ public:
   bool filter_eof = false;              ///< ngx.arg[2].
   bool filter_ended = false;            ///< A body filter forced the end: later input is dropped.
 
+  belongings sockets;                   ///< Made by its Lua code.
+  bool socket_taken = false;            ///< By ngx.req.socket.
+  bool raw_socket_taken = false;        ///< Both ways: nothing else may be sent.
   bool body_being_made = false;         ///< Between ngx.req.init_body and finish_body.
   std::uint64_t body_waiter = 0;        ///< Token of the coroutine that waits for the body.
   std::uint64_t filter_waiter = 0;      ///< Token of the coroutine whose output a filter works on.

@@ -18,6 +18,9 @@
 namespace troupe::net {
 
 class complex_value;
+class tls_client;
+struct resolver_settings;
+struct tls_client_settings;
 
 using milliseconds = std::int64_t;  ///< A time of the configuration; -1: unlimited.
 
@@ -99,6 +102,11 @@ struct location_settings {
   milliseconds lua_socket_keepalive_timeout = 60'000;
   std::size_t lua_socket_buffer_size = 4096;
   std::size_t lua_socket_pool_size = 30;
+  std::shared_ptr<const tls_client> lua_tls;              ///< Null: without settings of its own.
+  std::shared_ptr<const tls_client_settings> lua_tls_settings;  ///< What lua_tls is made of.
+
+  std::shared_ptr<const resolver_settings> resolver;      ///< Null: the system's.
+  milliseconds resolver_timeout = 30'000;
 };
 
 }  // namespace troupe::net

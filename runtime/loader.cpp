@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "net/client_services.hpp"
 #include "runtime/app_folder.hpp"
 #include "runtime/conf/builder.hpp"
 #include "runtime/conf/parser.hpp"
@@ -29,6 +30,7 @@ class loader_host final : public lua::script_host {
 public:
   void wake(lua::wait_token token) noexcept override { woken_.push_back(token); }
   [[nodiscard]] net::event_loop& loop() noexcept override { return loop_; }
+  [[nodiscard]] net::client_services& services() noexcept override { return services_; }
 
   void run(lua::script& script) {
     loop_.set_idle_hook([this] {
@@ -42,6 +44,7 @@ public:
 
 private:
   net::event_loop loop_;
+  net::client_services services_{loop_};
   std::vector<lua::wait_token> woken_;
 };
 

@@ -19,6 +19,7 @@ extern const api_area digest_area;
 extern const api_area ndk_area;
 extern const api_area re_area;
 extern const api_area shdict_area;
+extern const api_area socket_tcp_area;
 extern const api_area output_area;
 extern const api_area control_area;
 extern const api_area request_area;

@@ -176,7 +176,8 @@ function ngx.req.clear_header(name)
   if c_clear_request(name, #name) < 0 then no_request() end
 end
 
-function ngx.req.add_header(name, value)
+local request_module = { version = check.resty_core_version }
+function request_module.add_header(name, value)
   name = request_name(name)
   if value == nil then
     error("bad 'value' argument: string or table expected, got nil", 2)
@@ -188,3 +189,6 @@ function ngx.req.add_header(name, value)
     put_request(name, value, 1)
   end
 end
+
+-- Not in ngx.req: only who requires the module has it.
+package.loaded["ngx.req"] = request_module

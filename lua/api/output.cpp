@@ -43,6 +43,7 @@ int begin() noexcept {
   if (x == nullptr || current.running == nullptr) return no_request;
   if (!contains(output_phases, current.running->where())) return bad_phase;
   if (x->failed || x->owner == nullptr) return filter_error;
+  if (x->raw_socket_taken) return raw_socket;
   if (x->eof_sent) return seen_eof;
   if (x->header_only || x->method == net::method_head) {
     if (!x->header_sent) return ok;  // The head still goes out.

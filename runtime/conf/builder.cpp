@@ -223,6 +223,19 @@ void builder::finish_location(actors::location& place, scope& of) {
     }
   }
   const bool is_server = of.where == context::server;
+  if (const auto& wanted = place.settings.lua_tls_settings) {
+    auto& made = tls_cache_[wanted.get()];
+    if (!made) {
+      if (auto context = net::tls_client::make(*wanted)) {
+        made = *context;
+      } else if (of.block != nullptr) {
+        fail(*of.block, context.error());
+      } else {
+        add({{}, 0, context.error(), {}});
+      }
+    }
+    place.settings.lua_tls = made;
+  }
   auto add = [&](const std::shared_ptr<const actors::stage_spec>& spec) {
     place.stages.push_back(spec);
   };

@@ -143,6 +143,7 @@ private:
   std::shared_ptr<const actors::stage_spec> post_access_;
   std::map<std::string, std::shared_ptr<const net::log_context>> error_log_cache_;
   std::map<std::string, std::shared_ptr<const actors::access_log>> access_log_cache_;
+  std::map<const net::tls_client_settings*, std::shared_ptr<const net::tls_client>> tls_cache_;
 };
 
 /// The rows of all modules.

@@ -15,5 +15,6 @@ extern const directive_module log_module;
 extern const directive_module headers_module;
 extern const directive_module echo_module;
 extern const directive_module lua_module;
+extern const directive_module sockets_module;
 
 }  // namespace troupe::conf

@@ -1,0 +1,347 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- ngx.socket.tcp, stream and connect; ngx.req.socket.
+local c, ngx, native, check = ...
+local ffi = require "ffi"
+local type, select, error, tostring, tonumber = type, select, error, tostring, tonumber
+local setmetatable, concat, floor = setmetatable, table.concat, math.floor
+local argument_error = check.argument_error
+
+-- Kinds of native.receive.
+local line, size_of, all, any = 0, 1, 2, 3
+local longest_timeout = 2147483647
+
+local tcp = {}
+tcp.__index = tcp
+-- Of ngx.req.socket(): one reads and nothing else.
+local request_methods = {}
+request_methods.__index = request_methods
+
+local function check_self(self, name)
+  if type(self) ~= "table" then
+    error("bad argument #1 to '" .. name .. "' (table expected, got " .. type(self) .. ")", 3)
+  end
+end
+
+local function count_error(name, wanted, got, but)
+  error((name and name .. ": " or "") .. "expecting " .. wanted ..
+        " (including the object), but " .. (but or "got") .. " " .. got, 3)
+end
+
+-- Connecting --------------------------------------------------------------------------------------
+
+local function check_pool(options, fallback)
+  local pool, pool_size, backlog = options.pool, options.pool_size, options.backlog
+  if pool ~= nil then
+    local kind = type(pool)
+    if kind ~= "string" and kind ~= "number" then
+      argument_error(4, 'bad "pool" option type: ' .. kind, 2)
+    end
+  end
+  if pool_size ~= nil then
+    if type(pool_size) ~= "number" then
+      argument_error(4, 'bad "pool_size" option type: ' .. type(pool_size), 2)
+    end
+    if pool_size <= 0 then
+      argument_error(4, 'bad "pool_size" option value: ' .. pool_size, 2)
+    end
+  end
+  if backlog ~= nil then
+    if type(backlog) ~= "number" then
+      argument_error(4, 'bad "backlog" option type: ' .. type(backlog), 2)
+    end
+    if backlog < 0 then
+      argument_error(4, 'bad "backlog" option value: ' .. backlog, 2)
+    end
+  end
+  return pool and tostring(pool) or fallback, pool_size, backlog
+end
+
+local function connect(self, ...)
+  check_self(self, "connect")
+  local count = select("#", ...)
+  if count < 1 or count > 3 then
+    error("ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen " ..
+          count + 1, 2)
+  end
+  local host, port, options = ...
+  host = check.text_argument(host, 1)
+  if host:sub(1, 5) == "unix:" then
+    if count >= 2 then
+      options = type(port) == "table" and port or options
+    end
+    port = 0
+  else
+    if type(port) == "string" then port = tonumber(port) end
+    if type(port) ~= "number" then return nil, "missing the port number" end
+    if port < 0 or port > 65535 or floor(port) ~= port then
+      return nil, "bad port number: " .. port
+    end
+  end
+  local pool = port == 0 and host or host .. ":" .. port
+  local pool_size, backlog
+  if options ~= nil then
+    if type(options) ~= "table" then
+      argument_error(4, "table expected, got " .. type(options), 1)
+    end
+    pool, pool_size, backlog = check_pool(options, pool)
+  end
+  return native.connect(self[1], host, port, pool, pool_size, backlog)
+end
+tcp.connect = connect
+
+function tcp.bind(self, ...)
+  check_self(self, "bind")
+  local count = select("#", ...)
+  if count < 1 or count > 2 then count_error(nil, "2 or 3 arguments", count + 1) end
+  local address, port = ...
+  if count == 2 then
+    if type(port) ~= "number" then
+      return nil, "expecting port to be anumber but got type: " .. type(port)
+    end
+    if port < 0 or port > 65535 then return nil, "bad port number: " .. port end
+  end
+  if not native.bind(self[1], check.text_argument(address, 2), port or 0) then
+    return nil, "bad address"
+  end
+  return 1
+end
+
+local function timeout(value)
+  value = tonumber(value) or 0
+  if value < 0 or value > longest_timeout then error("bad timeout value", 3) end
+  return value
+end
+
+local function settimeout(self, ...)
+  local count = select("#", ...)
+  if count ~= 1 then
+    error("ngx.socket settimeout: expecting 2 arguments (including the object) but seen " ..
+          count + 1, 2)
+  end
+  check_self(self, "settimeout")
+  local ms = timeout(...)
+  native.timeouts(self[1], ms, ms, ms)
+end
+tcp.settimeout, request_methods.settimeout = settimeout, settimeout
+
+local function settimeouts(self, ...)
+  local count = select("#", ...)
+  if count ~= 3 then
+    error("ngx.socket settimeouts: expecting 4 arguments (including the object) but seen " ..
+          count + 1, 2)
+  end
+  check_self(self, "settimeouts")
+  local connecting, sending, reading = ...
+  native.timeouts(self[1], timeout(connecting), timeout(sending), timeout(reading))
+end
+tcp.settimeouts, request_methods.settimeouts = settimeouts, settimeouts
+
+-- Writing -----------------------------------------------------------------------------------------
+
+local function flatten(list, pieces, count, level)
+  for i = 1, #list do
+    local piece = list[i]
+    local kind = type(piece)
+    if kind == "string" then
+      count = count + 1
+      pieces[count] = piece
+    elseif kind == "number" then
+      count = count + 1
+      pieces[count] = tostring(piece)
+    elseif kind == "table" then
+      count = flatten(piece, pieces, count, level + 1)
+    else
+      argument_error(1, "bad data type " .. kind .. " found", level)
+    end
+  end
+  return count
+end
+
+function tcp.send(self, ...)
+  local count = select("#", ...)
+  if count ~= 1 then count_error(nil, "2 arguments", count + 1) end
+  check_self(self, "send")
+  local data = ...
+  local kind = type(data)
+  if kind == "table" then
+    local pieces = {}
+    data = concat(pieces, "", 1, flatten(data, pieces, 0, 2))
+  elseif kind == "number" or kind == "boolean" or kind == "nil" then
+    data = tostring(data)
+  elseif kind ~= "string" then
+    argument_error(1, "string, number, boolean, nil, or array table expected, got " .. kind, 1)
+  end
+  return native.send(self[1], data)
+end
+
+-- Reading -----------------------------------------------------------------------------------------
+
+local function receive(self, ...)
+  local count = select("#", ...)
+  if count > 1 then count_error(nil, "1 or 2 arguments", count + 1) end
+  check_self(self, "receive")
+  local pattern = ...
+  if pattern == nil then return native.receive(self[1], line, 0) end
+  local kind = type(pattern)
+  if kind == "string" then
+    if pattern == "*l" then return native.receive(self[1], line, 0) end
+    if pattern == "*a" then return native.receive(self[1], all, 0) end
+    local number = tonumber(pattern)
+    if not number then argument_error(1, "bad pattern argument: " .. pattern, 1) end
+    pattern = number
+  elseif kind ~= "number" then
+    argument_error(1, "bad pattern argument", 1)
+  end
+  if pattern < 0 then argument_error(1, "bad pattern argument", 1) end
+  return native.receive(self[1], size_of, floor(pattern))
+end
+tcp.receive, request_methods.receive = receive, receive
+
+local function receiveany(self, ...)
+  local count = select("#", ...)
+  if count ~= 1 then count_error(nil, "2 arguments", count + 1) end
+  check_self(self, "receiveany")
+  local max = tonumber((...))
+  if not max or max <= 0 then argument_error(1, "bad max argument", 1) end
+  return native.receive(self[1], any, floor(max))
+end
+tcp.receiveany, request_methods.receiveany = receiveany, receiveany
+
+local function receiveuntil(self, ...)
+  local count = select("#", ...)
+  if count < 1 or count > 2 then count_error(nil, "2 or 3 arguments", count + 1) end
+  check_self(self, "receiveuntil")
+  local pattern, options = ...
+  pattern = check.text_argument(pattern, 1)
+  if pattern == "" then return nil, "pattern is empty" end
+  local inclusive
+  if options ~= nil then
+    inclusive = options.inclusive
+    if inclusive ~= nil and type(inclusive) ~= "boolean" then
+      argument_error(2, 'bad "inclusive" option value type: ' .. type(inclusive), 1)
+    end
+  end
+  local edge = native.pattern(pattern, inclusive)
+  local socket = self
+  return function(...)
+    local given = select("#", ...)
+    if given > 1 then error("expecting 0 or 1 argument, but seen " .. given, 2) end
+    local size = ...
+    return native.receive_until(socket[1], edge, size and floor(tonumber(size)) or 0)
+  end
+end
+tcp.receiveuntil, request_methods.receiveuntil = receiveuntil, receiveuntil
+
+-- TLS ---------------------------------------------------------------------------------------------
+
+local session_type = ffi.typeof("troupe_tls_session*")
+
+function tcp.sslhandshake(self, ...)
+  local count = select("#", ...)
+  if type(self) ~= "table" or count > 4 then
+    error("ngx.socket sslhandshake: expecting 1 ~ 5 arguments (including the object), but seen " ..
+          (type(self) == "table" and count + 1 or 0), 2)
+  end
+  local session, name, verify = ...
+  local made, failure = native.handshake(self[1], session or nil, name, verify)
+  if not made then return nil, failure end
+  if made == true then return true end
+  local kept = ffi.gc(ffi.cast(session_type, made), c.free_session)
+  if session == false then return true end
+  return kept
+end
+
+-- Ends and facts ----------------------------------------------------------------------------------
+
+local function close(self, ...)
+  local count = select("#", ...)
+  if count ~= 0 then
+    error("expecting 1 argument (including the object) but seen " .. count + 1, 2)
+  end
+  check_self(self, "close")
+  return native.close(self[1])
+end
+tcp.close, request_methods.close = close, close
+
+function tcp.setkeepalive(self, ...)
+  local count = select("#", ...)
+  if count > 2 then count_error(nil, "1 to 3 arguments", count + 1) end
+  check_self(self, "setkeepalive")
+  local ms, size = ...
+  if ms ~= nil then
+    if type(ms) ~= "number" and not tonumber(ms) then
+      argument_error(2, "number expected, got " .. type(ms), 1)
+    end
+    ms = tonumber(ms)
+    if ms < 0 then argument_error(2, "bad timeout value", 1) end
+  end
+  if size ~= nil then
+    if type(size) ~= "number" then argument_error(3, "number expected, got " .. type(size), 1) end
+    if size <= 0 then argument_error(3, 'bad "pool_size" option value: ' .. size, 1) end
+  end
+  return native.set_keepalive(self[1], ms or -1, size or 0)
+end
+
+function tcp.getreusedtimes(self, ...)
+  local count = select("#", ...)
+  if count ~= 0 then
+    error("expecting 1 argument (including the object), but got " .. count + 1, 2)
+  end
+  check_self(self, "getreusedtimes")
+  return native.reused_times(self[1])
+end
+
+local function getfd(self)
+  if type(self) ~= "table" then
+    error("ngx.socket getfd: expecting the cosocket object, but seen none", 2)
+  end
+  return native.descriptor(self[1])
+end
+tcp.getfd, request_methods.getfd = getfd, getfd
+
+local function setoption(self, option, value)
+  check_self(self, "setoption")
+  if option == nil then return nil, 'missing the "option" argument' end
+  if value == nil then return nil, 'missing the "value" argument' end
+  if type(value) == "boolean" then value = value and 1 or 0 end
+  local set, failure = native.option(self[1], option, value)
+  if not set then return nil, failure end
+  return true
+end
+tcp.setoption, request_methods.setoption = setoption, setoption
+
+local function getoption(self, option)
+  check_self(self, "getoption")
+  if option == nil then return nil, 'missing the "option" argument' end
+  return native.option(self[1], option, nil)
+end
+tcp.getoption, request_methods.getoption = getoption, getoption
+
+-- Making ------------------------------------------------------------------------------------------
+
+ngx.socket = ngx.socket or {}
+
+local function new(...)
+  local count = select("#", ...)
+  if count ~= 0 then error("expecting zero arguments, but got " .. count, 2) end
+  return setmetatable({ native.make() }, tcp)
+end
+ngx.socket.tcp, ngx.socket.stream = new, new
+
+function ngx.socket.connect(...)
+  local socket = setmetatable({ native.make() }, tcp)
+  local ok, failure = connect(socket, ...)
+  if not ok then return nil, failure end
+  return socket
+end
+
+ngx.req = ngx.req or {}
+function ngx.req.socket(...)
+  local count = select("#", ...)
+  if count > 1 then error("expecting zero arguments, but got " .. count, 2) end
+  check.phase(check.output_phases)
+  local raw = ...
+  local made, failure = native.request(raw and true or false)
+  if not made then return nil, failure end
+  return setmetatable({ made }, raw and tcp or request_methods)
+end

@@ -1,0 +1,629 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lua/tcp_socket.hpp"
+
+#include <openssl/x509v3.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "lua/script.hpp"
+#include "net/client_services.hpp"
+#include "net/event_loop.hpp"
+#include "net/exchange.hpp"
+
+namespace troupe::lua {
+
+using net::log_level;
+
+namespace {
+
+std::string words(const std::error_code& error) {
+  const char* text = strerrordesc_np(error.value());
+  std::string result = text != nullptr ? text : "unknown error";
+  for (char& c : result) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  }
+  return result;
+}
+
+std::string failed(const char* call, const std::error_code& error) {
+  const char* text = strerrordesc_np(error.value());
+  return std::string(call) + " failed (" + std::to_string(error.value()) + ": " +
+         (text != nullptr ? text : "Unknown error") + ")";
+}
+
+std::string hex(const void* pointer) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%p", pointer);
+  return text;
+}
+
+}  // namespace
+
+boundary::boundary(std::string text, bool keep) : pattern(std::move(text)), inclusive(keep) {
+  borders.assign(pattern.size(), 0);
+  for (std::size_t i = 1, length = 0; i < pattern.size(); ++i) {
+    while (length > 0 && pattern[i] != pattern[length]) length = borders[length - 1];
+    if (pattern[i] == pattern[length]) ++length;
+    borders[i] = length;
+  }
+}
+
+tcp_socket::tcp_socket(script& maker)
+    : host_(maker.host()), x_(maker.exchange()), log_(&maker.log()) {
+  reader_.self = writer_.self = this;
+  reader_.which = side::reader;
+  writer_.which = side::writer;
+  join(maker.belongings());
+}
+
+tcp_socket::~tcp_socket() { drop_stream(); }
+
+void tcp_socket::on_owner_ended() noexcept {
+  cancel(side::reader);
+  cancel(side::writer);
+  drop_stream();
+  x_ = nullptr;
+  log_ = nullptr;
+}
+
+void tcp_socket::drop_stream() noexcept {
+  query::cancel();
+  if (step_ == step::queued && pool_ != nullptr) {
+    pool_->forget(*this);
+    pool_ = nullptr;
+  }
+  if (stream_) stream_->watcher = nullptr;
+  stream_.reset();
+  if (net::stream_pool* pool = std::exchange(pool_, nullptr)) pool->leave();
+  step_ = step::none;
+  std::string().swap(input_);
+  std::string().swap(output_);
+  input_at_ = output_at_ = 0;
+}
+
+net::client_stream* tcp_socket::client() noexcept {
+  return is_request_ ? nullptr : static_cast<net::client_stream*>(stream_.get());
+}
+
+const net::location_settings& tcp_socket::settings() const noexcept {
+  static const net::location_settings standard;
+  return x_ != nullptr && x_->settings != nullptr ? *x_->settings : standard;
+}
+
+std::int64_t tcp_socket::timeout_of(side which, bool connecting) const noexcept {
+  const net::location_settings& s = settings();
+  if (connecting) return connect_timeout > 0 ? connect_timeout : s.lua_socket_connect_timeout;
+  if (which == side::writer) return send_timeout > 0 ? send_timeout : s.lua_socket_send_timeout;
+  return read_timeout > 0 ? read_timeout : s.lua_socket_read_timeout;
+}
+
+// --- Log lines ------------------------------------------------------------------------------------
+
+std::string tcp_socket::peer_text() const {
+  std::string text = host_name_;
+  if (port_ != 0) text += ":" + std::to_string(port_);
+  if (!address_text_.empty()) text += "(" + address_text_ + ")";
+  return text;
+}
+
+void tcp_socket::log_error(const std::string& text, bool crit) const {
+  const log_level level = crit ? log_level::crit : log_level::error;
+  if (log_ == nullptr || !settings().lua_socket_log_errors || !log_->enabled(level)) return;
+  log_->write(level, text);
+}
+
+void tcp_socket::log_debug(const std::string& text) const {
+  if (log_ != nullptr && log_->enabled(log_level::debug)) log_->write(log_level::debug, text);
+}
+
+void tcp_socket::log_closed(const char* doing) const {
+  log_error(std::string("attempt to ") + doing + " data on a closed socket: u:" + hex(this) +
+            ", c:" + hex(stream_.get()) + ", ft:0 eof:" + (at_end_ ? "1" : "0"));
+}
+
+// --- Who waits ------------------------------------------------------------------------------------
+
+const char* tcp_socket::busy(side which) const noexcept {
+  if (step_ == step::queued || step_ == step::resolving || step_ == step::connecting) {
+    return "socket busy connecting";
+  }
+  if (which == side::reader && reader_.token != wait_token::none) return "socket busy reading";
+  if (which == side::writer && writer_.token != wait_token::none) return "socket busy writing";
+  return nullptr;
+}
+
+void tcp_socket::begin_wait(side which, wait_token token, std::int64_t timeout_ms) noexcept {
+  waiting& one = which == side::reader ? reader_ : writer_;
+  one.token = token;
+  if (timeout_ms > 0) host_.loop().timers().arm(one, timeout_ms);
+}
+
+void tcp_socket::wake(side which) noexcept {
+  waiting& one = which == side::reader ? reader_ : writer_;
+  host_.loop().timers().cancel(one);
+  if (which == side::writer) step_ = step::none;
+  if (const wait_token token = std::exchange(one.token, wait_token::none); token != wait_token::none) {
+    host_.wake(token);
+  }
+}
+
+void tcp_socket::cancel(side which) noexcept {
+  waiting& one = which == side::reader ? reader_ : writer_;
+  if (one.token == wait_token::none) return;
+  one.token = wait_token::none;
+  host_.loop().timers().cancel(one);
+  // A connect or a write that nobody waits for leaves nothing that could be used.
+  if (which == side::writer) drop_stream();
+}
+
+void tcp_socket::on_timeout(side which) noexcept {
+  timed_out_ = true;
+  if (which == side::reader) {
+    log_error("lua tcp socket read timed out, upstream: " + peer_text());
+    fail_read("timeout");
+    wake(side::reader);
+    return;
+  }
+  switch (step_) {
+    case step::queued:
+      log_error("lua tcp socket queued connect timed out, when trying to connect to " + host_name_ +
+                ":" + std::to_string(port_));
+      drop_stream();
+      break;
+    case step::handshaking:
+      log_error("lua ssl handshake timed out, upstream: " + peer_text());
+      drop_stream();
+      break;
+    case step::sending:
+      log_error("lua tcp socket write timed out, upstream: " + peer_text());
+      write_ended_ = true;
+      break;
+    default:
+      log_error("lua tcp socket connect timed out, upstream: " + peer_text());
+      drop_stream();
+      break;
+  }
+  fail("timeout");
+  wake(side::writer);
+}
+
+void tcp_socket::on_ready() noexcept {
+  progress now = progress::waiting;
+  switch (step_) {
+    case step::connecting: now = go_on_connecting(); break;
+    case step::handshaking: now = go_on_handshake(); break;
+    case step::sending: now = go_on_sending(); break;
+    default: break;
+  }
+  if (now == progress::done) wake(side::writer);
+  if (reader_.token != wait_token::none && stream_ && go_on_reading() == progress::done) {
+    wake(side::reader);
+  }
+}
+
+// --- Connecting -----------------------------------------------------------------------------------
+
+void tcp_socket::fail(std::string text) {
+  written.text = std::move(text);
+  written.error = written.text.c_str();
+}
+
+tcp_socket::progress tcp_socket::connect(std::string host, std::uint16_t port,
+                                         connect_options options) {
+  if (stream_) {
+    log_debug("lua tcp socket reconnect without shutting down");
+    drop_stream();
+  }
+  host_name_ = std::move(host);
+  port_ = port;
+  address_text_.clear();
+  options_ = std::move(options);
+  written = {};
+  reused_ = 0;
+  at_end_ = read_ended_ = write_ended_ = timed_out_ = false;
+  was_used_ = true;
+  net::stream_pools& pools = host_.services().pools;
+  net::stream_pool* pool =
+      options_.pool_size > 0 || options_.backlog >= 0
+          ? &pools.get(options_.pool_key,
+                       options_.pool_size > 0 ? options_.pool_size : settings().lua_socket_pool_size,
+                       options_.backlog)
+          : pools.find(options_.pool_key);
+  if (pool == nullptr) return begin_connect();
+  if (auto taken = pool->take(); taken.connection) {
+    pool_ = pool;
+    on_turn(std::move(taken.connection), taken.reused);
+    return progress::done;
+  }
+  switch (pool->enter(*this)) {
+    case net::stream_pool::admission::refuse:
+      fail("too many waiting connect operations");
+      return progress::done;
+    case net::stream_pool::admission::wait:
+      log_debug("lua tcp socket queue connect operation for connection pool \"" +
+                options_.pool_key + "\"");
+      pool_ = pool;
+      step_ = step::queued;
+      return progress::waiting;
+    case net::stream_pool::admission::go: break;
+  }
+  pool_ = pool;
+  return begin_connect();
+}
+
+void tcp_socket::on_turn(std::unique_ptr<net::client_stream> taken, std::uint32_t reused) noexcept {
+  const bool was_queued = step_ == step::queued;
+  step_ = step::none;
+  if (taken) {
+    log_debug("lua tcp socket get keepalive peer: using connection " + hex(taken.get()));
+    address_text_ = taken->peer().host();
+    stream_ = std::move(taken);
+    stream_->watcher = this;
+    reused_ = reused;
+  } else if (begin_connect() == progress::waiting) {
+    return;
+  }
+  if (was_queued) wake(side::writer);
+}
+
+tcp_socket::progress tcp_socket::begin_connect() {
+  const std::string& host = host_name_;
+  net::address to;
+  if (host.starts_with("unix:")) {
+    sockaddr_un path{};
+    path.sun_family = AF_UNIX;
+    const std::string_view name = std::string_view(host).substr(5);
+    if (name.empty() || name.size() >= sizeof path.sun_path) {
+      fail("failed to parse host name \"" + host + "\": no path in the unix domain socket");
+      drop_stream();
+      return progress::done;
+    }
+    std::memcpy(path.sun_path, name.data(), name.size());
+    to = net::address::from(reinterpret_cast<const sockaddr*>(&path),
+                            static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + 1));
+    return connect_to(to);
+  }
+  if (auto literal = net::address::parse_literal(host)) {
+    literal->port(port_);
+    return connect_to(*literal);
+  }
+  net::resolver& names = host_.services().names.get(settings().resolver ? *settings().resolver
+                                                              : net::resolver_settings{});
+  step_ = step::resolving;
+  if (const auto known = names.known(host); !known.empty()) {
+    to = known.front();
+    to.port(port_);
+    return connect_to(to);
+  }
+  names.start(host, *this, settings().resolver_timeout);
+  return progress::waiting;
+}
+
+void tcp_socket::on_resolved(std::span<const net::address> addresses,
+                             std::string_view error) noexcept {
+  if (addresses.empty()) {
+    fail(std::string(error));
+    drop_stream();
+    wake(side::writer);
+    return;
+  }
+  net::address to = addresses.front();
+  to.port(port_);
+  if (connect_to(to) == progress::done) wake(side::writer);
+}
+
+tcp_socket::progress tcp_socket::connect_to(const net::address& to) {
+  address_text_ = to.host();
+  auto made = std::make_unique<net::client_stream>(host_.loop());
+  made->watcher = this;
+  const net::io_result result = made->connect(to, how);
+  stream_ = std::move(made);
+  if (result.would_block()) {
+    step_ = step::connecting;
+    return progress::waiting;
+  }
+  if (result.error) return connect_failed(result.error);
+  step_ = step::none;
+  return progress::done;
+}
+
+tcp_socket::progress tcp_socket::connect_failed(std::error_code error) {
+  if (host_name_.starts_with("unix:")) {
+    log_error(failed(("connect() to " + host_name_).c_str(), error), true);
+  } else {
+    log_error(failed("connect()", error) + ", upstream: " + peer_text());
+  }
+  fail(words(error));
+  drop_stream();
+  return progress::done;
+}
+
+tcp_socket::progress tcp_socket::go_on_connecting() {
+  const std::error_code error = client()->connected();
+  if (error == std::errc::operation_would_block) return progress::waiting;
+  if (error) return connect_failed(error);
+  return progress::done;
+}
+
+// --- TLS ------------------------------------------------------------------------------------------
+
+tcp_socket::progress tcp_socket::handshake(SSL_CTX* context, const std::string& name,
+                                           SSL_SESSION* session, bool verify) {
+  written = {};
+  tls_name_ = name;
+  tls_verify_ = verify;
+  if (!name.empty()) log_debug("lua ssl server name: \"" + name + "\"");
+  if (!client()->start_tls(context, name, session)) {
+    fail("failed to create ssl connection");
+    return progress::done;
+  }
+  step_ = step::handshaking;
+  return go_on_handshake();
+}
+
+tcp_socket::progress tcp_socket::go_on_handshake() {
+  const net::io_result result = client()->handshake();
+  if (result.would_block()) return progress::waiting;
+  if (result.error) {
+    log_error("SSL_do_handshake() failed (SSL: " + client()->tls_error() + "), upstream: " + peer_text());
+    drop_stream();
+    fail("handshake failed");
+    return progress::done;
+  }
+  step_ = step::none;
+  if (!tls_verify_) return progress::done;
+  SSL* tls = client()->tls();
+  if (const long code = SSL_get_verify_result(tls); code != X509_V_OK) {
+    const std::string text = std::to_string(code) + ": " + X509_verify_cert_error_string(code);
+    log_error("lua ssl certificate verify error: (" + text + ")");
+    drop_stream();
+    fail(text);
+    return progress::done;
+  }
+  if (!tls_name_.empty()) {
+    X509* certificate = SSL_get_peer_certificate(tls);
+    const bool fits =
+        certificate != nullptr &&
+        (X509_check_host(certificate, tls_name_.data(), tls_name_.size(), 0, nullptr) == 1 ||
+         X509_check_ip_asc(certificate, tls_name_.c_str(), 0) == 1);
+    X509_free(certificate);
+    if (!fits) {
+      log_error("lua ssl certificate does not match host \"" + tls_name_ + "\"");
+      drop_stream();
+      fail("certificate host mismatch");
+    }
+  }
+  return progress::done;
+}
+
+// --- Writing --------------------------------------------------------------------------------------
+
+tcp_socket::progress tcp_socket::send(std::string bytes) {
+  written = {};
+  written.sent = bytes.size();
+  output_ = std::move(bytes);
+  output_at_ = 0;
+  step_ = step::sending;
+  const progress now = go_on_sending();
+  if (now == progress::done) step_ = step::none;
+  return now;
+}
+
+tcp_socket::progress tcp_socket::go_on_sending() {
+  while (output_at_ < output_.size()) {
+    const iovec piece{output_.data() + output_at_, output_.size() - output_at_};
+    const net::io_result result = stream_->write({&piece, 1});
+    if (result.would_block()) return progress::waiting;
+    if (result.error) {
+      log_error(failed("send()", result.error) + ", upstream: " + peer_text());
+      fail(words(result.error));
+      write_ended_ = true;
+      if (read_ended_) drop_stream();
+      break;
+    }
+    output_at_ += result.bytes;
+  }
+  if (output_.capacity() > 65536) std::string().swap(output_);
+  output_.clear();
+  return progress::done;
+}
+
+// --- Reading --------------------------------------------------------------------------------------
+
+void tcp_socket::take_input(std::size_t size, std::string& into) {
+  into.assign(input_, input_at_, size);
+  input_at_ += size;
+  if (input_at_ == input_.size()) {
+    if (input_.capacity() > 65536) std::string().swap(input_);
+    input_.clear();
+    input_at_ = 0;
+  }
+}
+
+tcp_socket::progress tcp_socket::receive(const read_goal& goal) {
+  goal_ = goal;
+  read = {};
+  return go_on_reading();
+}
+
+tcp_socket::progress tcp_socket::go_on_reading() {
+  for (;;) {
+    if (satisfy(at_end_)) return progress::done;
+    const auto room = host_.loop().scratch();
+    std::size_t most = std::max<std::size_t>(settings().lua_socket_buffer_size, 1);
+    if (goal_.what == read_goal::kind::size && goal_.size > input().size()) {
+      most = std::max(most, goal_.size - input().size());
+    }
+    if (goal_.what == read_goal::kind::all) most = room.size();
+    const net::io_result result = stream_->read(room.first(std::min(most, room.size())));
+    if (result.would_block()) return progress::waiting;
+    if (result.error) {
+      if (is_request_) {
+        fail_read("client aborted");
+      } else {
+        log_error(failed("recv()", result.error) + ", upstream: " + peer_text());
+        const std::string text = words(result.error);
+        fail_read("");
+        read.text = text;
+        read.error = read.text.c_str();
+      }
+      read_ended_ = true;
+      if (write_ended_) drop_stream();
+      return progress::done;
+    }
+    if (result.bytes == 0) {
+      at_end_ = true;
+      continue;
+    }
+    if (input_at_ > 0 && input_at_ >= input_.size() / 2) {
+      input_.erase(0, input_at_);
+      input_at_ = 0;
+    }
+    input_.append(room.data(), result.bytes);
+  }
+}
+
+// All that is there becomes the partial result.
+void tcp_socket::fail_read(const char* error) {
+  std::size_t size = input().size();
+  if (goal_.what == read_goal::kind::until && std::strcmp(error, "timeout") == 0) {
+    // What may be the beginning of the pattern stays, for the next call.
+    const boundary& b = *goal_.until;
+    std::size_t matched = 0;
+    for (const char c : input()) {
+      while (matched > 0 && (matched == b.pattern.size() || c != b.pattern[matched])) {
+        matched = b.borders[matched - 1];
+      }
+      if (c == b.pattern[matched]) ++matched;
+    }
+    size -= matched;
+  }
+  take_input(size, read.data);
+  if (goal_.what == read_goal::kind::line) std::erase(read.data, '\r');
+  read.error = error;
+}
+
+// Whether the goal is reached, or will never be.
+bool tcp_socket::satisfy(bool at_end) {
+  const std::string_view there = input();
+  switch (goal_.what) {
+    case read_goal::kind::line:
+      if (const auto end = there.find('\n'); end != std::string_view::npos) {
+        take_input(end + 1, read.data);
+        read.data.pop_back();
+        std::erase(read.data, '\r');
+        return true;
+      }
+      break;
+    case read_goal::kind::size:
+      if (there.size() >= goal_.size) {
+        take_input(goal_.size, read.data);
+        return true;
+      }
+      break;
+    case read_goal::kind::any:
+      if (!there.empty()) {
+        take_input(std::min(goal_.size, there.size()), read.data);
+        return true;
+      }
+      break;
+    case read_goal::kind::all:
+      if (at_end) {
+        take_input(there.size(), read.data);
+        read_ended_ = true;
+        return true;
+      }
+      break;
+    case read_goal::kind::until:
+      if (satisfy_until(at_end)) return true;
+      break;
+  }
+  if (!at_end) return false;
+  fail_read("closed");
+  read_ended_ = true;
+  if (write_ended_) drop_stream();
+  return true;
+}
+
+bool tcp_socket::satisfy_until(bool) {
+  boundary& b = *goal_.until;
+  const std::string_view there = input();
+  const std::size_t found = there.find(b.pattern);
+  if (found != std::string_view::npos && (goal_.size == 0 || found <= goal_.size)) {
+    take_input(found + b.pattern.size(), read.data);
+    if (!b.inclusive) read.data.resize(found);
+    b.at_end = goal_.size > 0;
+    return true;
+  }
+  if (goal_.size == 0) return false;
+  std::size_t certain = there.size();
+  if (found == std::string_view::npos) {
+    // The longest end of it that may be a beginning of the pattern.
+    std::size_t possible = std::min(there.size(), b.pattern.size() - 1);
+    while (possible > 0 && there.substr(there.size() - possible) !=
+                               std::string_view(b.pattern).substr(0, possible)) {
+      --possible;
+    }
+    certain -= possible;
+  }
+  if (certain < goal_.size) return false;
+  take_input(goal_.size, read.data);
+  return true;
+}
+
+// --- Ends -----------------------------------------------------------------------------------------
+
+bool tcp_socket::close() noexcept {
+  if (!stream_ || (read_ended_ && write_ended_)) {
+    drop_stream();
+    return false;
+  }
+  log_debug("lua finalize socket");
+  drop_stream();
+  return true;
+}
+
+const char* tcp_socket::set_keepalive(std::int64_t timeout_ms, std::size_t size) {
+  if (!stream_ || at_end_ || read_ended_ || write_ended_) return "closed";
+  if (timed_out_) return "invalid connection";
+  if (!input().empty()) return "unread data in buffer";
+  char byte = 0;
+  const ssize_t n = ::recv(descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (n == 0) {
+    log_debug("lua tcp socket keepalive: peer has closed");
+    drop_stream();
+    return "closed";
+  }
+  if (!client()->is_quiet()) return "connection in dubious state";
+  net::stream_pool* pool = pool_;
+  if (pool == nullptr || pool->key() != options_.pool_key) {
+    if (pool == nullptr && host_.services().pools.find(options_.pool_key) == nullptr) {
+      log_debug("lua tcp socket keepalive create connection pool for key \"" + options_.pool_key + "\"");
+      log_debug("lua tcp socket connection pool size: " +
+                std::to_string(size > 0 ? size : settings().lua_socket_pool_size));
+    }
+    pool = &host_.services().pools.get(options_.pool_key, size > 0 ? size : settings().lua_socket_pool_size, -1);
+    pool->adopt();
+  }
+  const std::int64_t idle = timeout_ms >= 0 ? timeout_ms : settings().lua_socket_keepalive_timeout;
+  log_debug(idle > 0 ? "lua tcp socket keepalive timeout: " + std::to_string(idle) + " ms"
+                     : std::string("lua tcp socket keepalive timeout: unlimited"));
+  std::unique_ptr<net::client_stream> kept(static_cast<net::client_stream*>(stream_.release()));
+  pool_ = nullptr;
+  pool->give(std::move(kept), reused_, idle);
+  drop_stream();
+  return nullptr;
+}
+
+void tcp_socket::take_request(std::unique_ptr<net::stream> request, bool raw) {
+  stream_ = std::move(request);
+  stream_->watcher = this;
+  is_request_ = true;
+  is_raw_ = raw;
+  was_used_ = true;
+  host_name_ = "the client";
+}
+
+}  // namespace troupe::lua

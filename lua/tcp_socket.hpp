@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A TCP cosocket: what Lua asks of a stream, each wait a coroutine's. One coroutine may read while
+// another writes. Lua's own values are lua/api/socket_tcp's business.
+//
+// Source   "ngx.socket.tcp" of ngx_lua's README.
+// Thread   that of its script.
+// Errors   ngx_lua's words: "timeout", "closed", "connection refused" …
+// Memory   what was received and not yet asked for; freed with the connection.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lua/wait_table.hpp"
+#include "net/belongings.hpp"
+#include "net/client_stream.hpp"
+#include "net/resolver.hpp"
+#include "net/settings.hpp"
+#include "net/stream.hpp"
+#include "net/stream_pool.hpp"
+#include "net/timer_wheel.hpp"
+
+namespace troupe::net {
+class exchange;
+class log_context;
+}  // namespace troupe::net
+
+namespace troupe::lua {
+
+class script;
+class script_host;
+
+/// What `receive` and its kin wait for.
+struct read_goal {
+  enum class kind { line, size, all, any, until } what = kind::line;
+  std::size_t size = 0;            ///< Of `size`, `any`; of `until`: 0 for all up to the pattern.
+  struct boundary* until = nullptr;
+};
+
+/// Of receiveuntil: the pattern, and whether its end was just reached.
+struct boundary {
+  std::string pattern;
+  std::vector<std::size_t> borders;  ///< Knuth-Morris-Pratt's failure function.
+  bool inclusive = false;
+  bool at_end = false;               ///< The next call says so and begins anew.
+  explicit boundary(std::string text, bool keep);
+};
+
+class tcp_socket final : public net::belonging,
+                         private net::stream::observer,
+                         private net::stream_pool::waiter,
+                         private net::resolver::query {
+public:
+  explicit tcp_socket(script& maker);
+  ~tcp_socket() override;
+
+  enum class progress { done, waiting };
+  /// How an operation ended; `error` null: well.
+  struct outcome {
+    const char* error = nullptr;
+    std::string text;      ///< Error text that is no constant; error points into it then.
+    std::string data;      ///< Received, or the partial result.
+    bool is_boundary = false;  ///< until: nothing is left before the pattern, say nil.
+    std::size_t sent = 0;
+  };
+
+  struct connect_options {
+    std::string pool_key;
+    std::size_t pool_size = 0;  ///< 0: not given.
+    int backlog = -1;
+  };
+
+  // --- Operations: `done` leaves its outcome in read or written ------------------------------------
+  progress connect(std::string host, std::uint16_t port, connect_options options);
+  progress send(std::string bytes);
+  progress receive(const read_goal& goal);
+  progress handshake(SSL_CTX* context, const std::string& name, SSL_SESSION* session, bool verify);
+  /// Null: it is in the pool. @param timeout_ms -1, size 0: the configuration's.
+  const char* set_keepalive(std::int64_t timeout_ms, std::size_t size);
+  /// False: it was closed already.
+  bool close() noexcept;
+  /// Takes over the client's side of a request. @param raw  both ways, else reading only.
+  void take_request(std::unique_ptr<net::stream> request, bool raw);
+
+  outcome read;     ///< Of receive.
+  outcome written;  ///< Of connect, send, handshake.
+
+  // --- Who waits ------------------------------------------------------------------------------------
+  enum class side { reader, writer };
+  void begin_wait(side which, wait_token token, std::int64_t timeout_ms) noexcept;
+  /// The coroutine has gone.
+  void cancel(side which) noexcept;
+
+  [[nodiscard]] const char* busy(side which) const noexcept;
+  [[nodiscard]] bool is_open() const noexcept { return stream_ != nullptr; }
+  [[nodiscard]] bool can_read() const noexcept { return stream_ != nullptr && !read_ended_; }
+  [[nodiscard]] bool can_write() const noexcept { return stream_ != nullptr && !write_ended_; }
+  [[nodiscard]] bool was_used() const noexcept { return was_used_; }
+  [[nodiscard]] bool is_request() const noexcept { return is_request_; }
+  [[nodiscard]] bool is_raw() const noexcept { return is_raw_; }
+  [[nodiscard]] std::uint32_t reused() const noexcept { return reused_; }
+  [[nodiscard]] int descriptor() const noexcept { return stream_ ? stream_->descriptor() : -1; }
+  [[nodiscard]] net::client_stream* client() noexcept;
+  /// `HOST:PORT(IP)` as log lines have it.
+  [[nodiscard]] std::string peer_text() const;
+  void log_closed(const char* doing) const;
+  void log_error(const std::string& text, bool crit = false) const;
+  void log_debug(const std::string& text) const;
+  [[nodiscard]] const net::location_settings& settings() const noexcept;
+
+  // Time-outs in milliseconds; 0: the configuration's.
+  std::int64_t connect_timeout = 0, send_timeout = 0, read_timeout = 0;
+  net::client_stream::options how;
+  [[nodiscard]] std::int64_t timeout_of(side which, bool connecting) const noexcept;
+
+  void on_owner_ended() noexcept override;
+
+private:
+  struct waiting final : net::timer {
+    tcp_socket* self = nullptr;
+    side which = side::reader;
+    wait_token token = wait_token::none;
+    void on_timer() noexcept override { self->on_timeout(which); }
+  };
+  enum class step { none, queued, resolving, connecting, handshaking, sending };
+
+  void on_ready() noexcept override;
+  void on_turn(std::unique_ptr<net::client_stream> taken, std::uint32_t reused) noexcept override;
+  void on_resolved(std::span<const net::address> addresses, std::string_view error) noexcept override;
+  void on_timeout(side which) noexcept;
+  void wake(side which) noexcept;
+
+  progress begin_connect();
+  progress connect_to(const net::address& to);
+  progress go_on_connecting();
+  progress connect_failed(std::error_code error);
+  progress go_on_handshake();
+  progress go_on_sending();
+  progress go_on_reading();
+  bool satisfy(bool at_end);
+  bool satisfy_until(bool at_end);
+  void fail_read(const char* error);
+  void fail(const char* error) noexcept { written.error = error; }
+  void fail(std::string text);
+  void drop_stream() noexcept;
+  [[nodiscard]] std::string_view input() const noexcept {
+    return std::string_view(input_).substr(input_at_);
+  }
+  void take_input(std::size_t size, std::string& into);
+
+  script_host& host_;
+  net::exchange* x_;
+  const net::log_context* log_;
+  std::unique_ptr<net::stream> stream_;
+  std::string host_name_;
+  std::uint16_t port_ = 0;
+  std::string address_text_;
+  connect_options options_;
+  net::stream_pool* pool_ = nullptr;  ///< That counts this connection; it lives as long as it does.
+  std::uint32_t reused_ = 0;
+
+  waiting reader_, writer_;
+  step step_ = step::none;
+  read_goal goal_;
+  std::string output_;
+  std::size_t output_at_ = 0;
+  std::string input_;
+  std::size_t input_at_ = 0;
+  std::string tls_name_;
+  bool tls_verify_ = false;
+  bool at_end_ = false;       ///< The peer has ended its side.
+  bool read_ended_ = false;   ///< Reading has failed for good.
+  bool write_ended_ = false;
+  bool timed_out_ = false;    ///< Once; such a connection is not kept.
+  bool was_used_ = false;
+  bool is_request_ = false;
+  bool is_raw_ = false;
+};
+
+}  // namespace troupe::lua

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/client_stream.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace troupe::net {
+namespace {
+std::error_code last_error() noexcept { return {errno, std::generic_category()}; }
+const std::error_code again = std::make_error_code(std::errc::operation_would_block);
+}  // namespace
+
+client_stream::~client_stream() {
+  if (fd_) loop_.forget(fd_.get(), *this);
+  if (tls_ && SSL_is_init_finished(tls_.get())) {
+    SSL_set_quiet_shutdown(tls_.get(), 1);
+    SSL_shutdown(tls_.get());
+  }
+}
+
+io_result client_stream::connect(const address& to, const options& how) noexcept {
+  peer_ = to;
+  fd_.reset(::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd_) return {0, last_error()};
+  const int on = 1;
+  if (how.is_transparent) ::setsockopt(fd_.get(), SOL_IP, IP_TRANSPARENT, &on, sizeof on);
+  if (how.from.family() != AF_UNSPEC) {
+    ::setsockopt(fd_.get(), SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (::bind(fd_.get(), how.from.raw(), how.from.size()) != 0) return {0, last_error()};
+  }
+  if (!to.is_unix()) set_nodelay(fd_.get());
+  const int result = ::connect(fd_.get(), to.raw(), to.size());
+  const std::error_code error = result == 0 ? std::error_code{} : last_error();
+  if (result != 0 && error.value() != EINPROGRESS) return {0, error};
+  is_connecting_ = result != 0;
+  if (const auto watched = loop_.watch(fd_.get(), *this, event_loop::readable | event_loop::writable);
+      watched) {
+    return {0, watched};
+  }
+  return is_connecting_ ? io_result{0, again} : io_result{};
+}
+
+std::error_code client_stream::connected() noexcept {
+  if (!is_connecting_) return {};
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  int error = 0;
+  socklen_t error_size = sizeof error;
+  ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &error_size);
+  if (error != 0) return {error, std::generic_category()};
+  if (::getpeername(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &size) != 0) {
+    return errno == ENOTCONN ? again : last_error();
+  }
+  is_connecting_ = false;
+  return {};
+}
+
+bool client_stream::start_tls(SSL_CTX* context, const std::string& name,
+                              SSL_SESSION* session) noexcept {
+  tls_.reset(SSL_new(context));
+  if (!tls_ || SSL_set_fd(tls_.get(), fd_.get()) != 1) return false;
+  SSL_set_connect_state(tls_.get());
+  if (session != nullptr && SSL_set_session(tls_.get(), session) != 1) return false;
+  return name.empty() || SSL_set_tlsext_host_name(tls_.get(), name.c_str()) == 1;
+}
+
+io_result client_stream::tls_result(int result) noexcept {
+  switch (SSL_get_error(tls_.get(), result)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE: return {0, again};
+    case SSL_ERROR_ZERO_RETURN: return {};
+    case SSL_ERROR_SYSCALL:
+      ERR_clear_error();
+      return errno == 0 ? io_result{} : io_result{0, last_error()};
+    default: break;
+  }
+  const unsigned long code = ERR_peek_error();
+  char text[256] = {};
+  ERR_error_string_n(code, text, sizeof text);
+  tls_error_ = text;
+  ERR_clear_error();
+  // The peer closed without its goodbye, which many do.
+  if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) return {};
+  return {0, std::make_error_code(std::errc::protocol_error)};
+}
+
+io_result client_stream::handshake() noexcept {
+  ERR_clear_error();
+  errno = 0;
+  const int result = SSL_do_handshake(tls_.get());
+  if (result == 1) return {1, {}};
+  io_result failed = tls_result(result);
+  if (!failed.error) failed.error = std::make_error_code(std::errc::connection_reset);
+  return failed;
+}
+
+io_result client_stream::read(std::span<char> into) noexcept {
+  if (!tls_) return receive(fd_.get(), into);
+  ERR_clear_error();
+  errno = 0;
+  const int result = SSL_read(tls_.get(), into.data(), static_cast<int>(into.size()));
+  if (result > 0) return {static_cast<std::size_t>(result), {}};
+  return tls_result(result);
+}
+
+io_result client_stream::write(std::span<const iovec> pieces) noexcept {
+  if (!tls_) return send(fd_.get(), pieces);
+  std::size_t total = 0;
+  for (const iovec& piece : pieces) {
+    if (piece.iov_len == 0) continue;
+    ERR_clear_error();
+    errno = 0;
+    const int result = SSL_write(tls_.get(), piece.iov_base, static_cast<int>(piece.iov_len));
+    if (result <= 0) {
+      if (total > 0) return {total, {}};
+      io_result failed = tls_result(result);
+      if (!failed.error) failed.error = std::make_error_code(std::errc::broken_pipe);
+      return failed;
+    }
+    total += static_cast<std::size_t>(result);
+    if (static_cast<std::size_t>(result) < piece.iov_len) break;
+  }
+  return {total, {}};
+}
+
+bool client_stream::is_quiet() noexcept {
+  char byte = 0;
+  const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) return false;
+  return !tls_ || SSL_pending(tls_.get()) == 0;
+}
+
+void client_stream::on_io(std::uint32_t) noexcept {
+  if (watcher != nullptr) watcher->on_ready();
+}
+
+}  // namespace troupe::net

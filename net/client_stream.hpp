@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection that we made: TCP or a Unix socket, with TLS on top if wanted.
+//
+// Source   connect(2), SSL_connect(3).
+// Thread   shard.
+// Errors   io_result; what OpenSSL says is in tls_error().
+// Memory   the descriptor; with TLS an SSL object. No buffers of its own.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <string>
+
+#include "net/address.hpp"
+#include "net/event_loop.hpp"
+#include "net/stream.hpp"
+
+namespace troupe::net {
+
+class client_stream final : public stream, private io_handler {
+public:
+  explicit client_stream(event_loop& loop) : loop_(loop) {}
+  ~client_stream() override;
+
+  /// What is to be set before connect(): bind(), socket options.
+  struct options {
+    address from;             ///< The local address; family unspecified: any.
+    bool is_transparent = false;
+  };
+
+  /// Begins; would_block: the watcher is told, then connected() says how it went.
+  io_result connect(const address& to, const options& how) noexcept;
+  /// How a connect that was under way ended; would_block: it has not.
+  [[nodiscard]] std::error_code connected() noexcept;
+
+  /// Begins TLS as a client. @param name  for SNI; empty: none. @param session  taken up if not null.
+  bool start_tls(SSL_CTX* context, const std::string& name, SSL_SESSION* session) noexcept;
+  /// Goes on with the handshake; would_block: the watcher is told.
+  io_result handshake() noexcept;
+  [[nodiscard]] SSL* tls() const noexcept { return tls_.get(); }
+  [[nodiscard]] const std::string& tls_error() const noexcept { return tls_error_; }
+
+  io_result read(std::span<char> into) noexcept override;
+  io_result write(std::span<const iovec> pieces) noexcept override;
+  [[nodiscard]] int descriptor() const noexcept override { return fd_.get(); }
+  [[nodiscard]] const address& peer() const noexcept { return peer_; }
+
+  /// Whether the connection may be used again: open, and nothing unread in the kernel.
+  [[nodiscard]] bool is_quiet() noexcept;
+
+private:
+  struct tls_free {
+    void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
+  };
+  void on_io(std::uint32_t events) noexcept override;
+  io_result tls_result(int result) noexcept;
+
+  event_loop& loop_;
+  unique_fd fd_;
+  address peer_;
+  std::unique_ptr<SSL, tls_free> tls_;
+  std::string tls_error_;
+  bool is_connecting_ = false;
+};
+
+}  // namespace troupe::net
