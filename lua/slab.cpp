@@ -19,6 +19,11 @@ constexpr std::size_t whole_pages(std::size_t bytes) noexcept {
   return (bytes + slab::page_bytes - 1) / slab::page_bytes;
 }
 
+// nginx keeps a page's map of pieces of 32 bytes in the place of the first of them.
+constexpr unsigned pieces_of(unsigned shift) noexcept {
+  return (slab::page_bytes >> shift) - (shift == 5 ? 1 : 0);
+}
+
 }  // namespace
 
 slab::slab(std::size_t capacity) noexcept {
@@ -74,7 +79,7 @@ void* slab::take(std::size_t bytes) noexcept {
   } else {
     piece = p.fresh++;
   }
-  if (++p.used == page_bytes >> shift) unlink(head, at);
+  if (++p.used == pieces_of(shift)) unlink(head, at);
   return address(at) + (std::size_t{piece} << shift);
 }
 
@@ -89,7 +94,7 @@ void slab::give_back(void* piece) noexcept {
   }
   assert(p.kind == use::small && p.used > 0);
   std::uint32_t& head = partial_[p.shift];
-  if (p.used == page_bytes >> p.shift) link(head, at);
+  if (p.used == pieces_of(p.shift)) link(head, at);
   if (--p.used == 0) {
     unlink(head, at);
     give_back_run(at, 1);

@@ -44,6 +44,14 @@ TEST(slab, shares_a_page_among_pieces_of_a_size) {
   EXPECT_EQ(some.free_pages(), 4u);
 }
 
+TEST(slab, holds_as_many_of_the_smallest_pieces_as_one_of_nginx) {
+  slab some(20 * 1024);
+  for (int i = 0; i < 127; ++i) ASSERT_NE(some.take(24), nullptr);
+  EXPECT_EQ(some.free_pages(), 3u);
+  ASSERT_NE(some.take(24), nullptr);
+  EXPECT_EQ(some.free_pages(), 2u);
+}
+
 TEST(slab, gives_a_piece_that_came_back_again) {
   slab some(20 * 1024);
   void* first = some.take(100);
