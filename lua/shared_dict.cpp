@@ -526,8 +526,11 @@ tl::expected<std::int64_t, dict_errc> shared_dict::time_left(std::string_view ke
   now_once now(now_);
   const guard lock(mutex_);
   const entry* e = find(key, hash);
-  if (e == nullptr || now.is_past(e->expires)) return tl::unexpected(dict_errc::not_found);
-  return e->expires == never ? 0 : e->expires - now();
+  if (e == nullptr) return tl::unexpected(dict_errc::not_found);
+  if (e->expires == never) return 0;
+  // One that expires right now has no time left, but 0 would say that it lives for ever.
+  const std::int64_t left = e->expires - now();
+  return left != 0 ? left : -1;
 }
 
 bool shared_dict::expire(std::string_view key, std::int64_t life_ms) noexcept {
@@ -535,7 +538,7 @@ bool shared_dict::expire(std::string_view key, std::int64_t life_ms) noexcept {
   now_once now(now_);
   const guard lock(mutex_);
   entry* e = find(key, hash);
-  if (e == nullptr || now.is_past(e->expires)) return false;
+  if (e == nullptr) return false;
   e->expires = now.after(life_ms);
   return true;
 }

@@ -107,9 +107,11 @@ class shared_dict {
   /// 0: there is none.
   tl::expected<std::size_t, dict_errc> length(std::string_view key) noexcept;
 
-  /// Milliseconds left, 0: for ever.
+  /// Milliseconds left, 0: for ever; less than 0 for an expired entry that is still there.
   [[nodiscard]] tl::expected<std::int64_t, dict_errc> time_left(
       std::string_view key) const noexcept;
+  /// Also brings an expired entry that is still there back to life, as in ngx_lua.
+  /// @return false: there is none.
   [[nodiscard]] bool expire(std::string_view key, std::int64_t life_ms) noexcept;
   /// All entries are expired from here on; their memory is freed as it is needed.
   void flush_all() noexcept;

@@ -122,9 +122,11 @@ int length(void* zone, const char* key, std::size_t key_bytes,
   return result_of(length);
 }
 
-double time_left(void* zone, const char* key, std::size_t key_bytes) noexcept {
+int time_left(void* zone, const char* key, std::size_t key_bytes,
+              troupe_shdict_result* result) noexcept {
   const auto ms = dict(zone).time_left({key, key_bytes});
-  return ms ? static_cast<double>(*ms) / 1000 : -1;
+  if (ms) result->number = static_cast<double>(*ms) / 1000;
+  return result_of(ms);
 }
 
 int expire(void* zone, const char* key, std::size_t key_bytes, double life_s) noexcept {

@@ -31,8 +31,8 @@ typedef struct troupe_ffi_shdict {
              troupe_shdict_result* result);
   /* Sets result->number. */
   int (*length)(void* zone, const char* key, size_t key_bytes, troupe_shdict_result* result);
-  /* Seconds left, 0: for ever, -1: not found. */
-  double (*time_left)(void* zone, const char* key, size_t key_bytes);
+  /* Sets result->number to the seconds left, 0: for ever, less: expired. */
+  int (*time_left)(void* zone, const char* key, size_t key_bytes, troupe_shdict_result* result);
   int (*expire)(void* zone, const char* key, size_t key_bytes, double life_s);
   void (*flush_all)(void* zone);
   size_t (*flush_expired)(void* zone, size_t most);

@@ -268,9 +268,8 @@ function dict:ttl(key)
   local zone = zone_of(self)
   local name, err = key_of(key)
   if not name then return nil, err end
-  local left = c.time_left(zone, name, #name)
-  if left < 0 then return nil, "not found" end
-  return left
+  if c.time_left(zone, name, #name, result) ~= 0 then return nil, "not found" end
+  return result.number
 end
 
 function dict:expire(key, life)

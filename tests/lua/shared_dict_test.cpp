@@ -170,8 +170,18 @@ TEST_F(dictionary, forgets_a_value_when_its_life_is_over) {
   EXPECT_EQ(get("key"), "1");
   EXPECT_EQ(dict_.time_left("key"), 1);
   pass(1);
-  EXPECT_FALSE(dict_.time_left("key"));
+  EXPECT_EQ(dict_.time_left("key"), -1);
+  pass(49);
+  EXPECT_EQ(dict_.time_left("key"), -49);
   EXPECT_EQ(get("key"), "[not found]");
+  EXPECT_FALSE(dict_.time_left("key"));
+}
+
+TEST_F(dictionary, brings_an_expired_entry_back_to_life) {
+  set("key", 1.0, 100);
+  pass(100);
+  EXPECT_TRUE(dict_.expire("key", 50));
+  EXPECT_EQ(get("key"), "1");
 }
 
 TEST_F(dictionary, changes_a_life) {

@@ -110,6 +110,7 @@ TEST_F(ngx_shared, knows_lives) {
   EXPECT_EQ(run("return dogs:get_stale('a')"), "1, nil, true");
   EXPECT_EQ(run("return dogs:get_stale('b')"), "2, nil, false");
   EXPECT_EQ(run("return dogs:get_stale('c')"), "nil");
+  EXPECT_EQ(run("return dogs:ttl('a')"), "-0.001");
   EXPECT_EQ(run("return dogs:get('a')"), "nil");
   EXPECT_EQ(run("return dogs:ttl('a')"), "nil, not found");
   EXPECT_EQ(run("return dogs:expire('a', 1)"), "nil, not found");
