@@ -112,7 +112,9 @@ class shared_dict::now_once {
 void shared_dict::brief_mutex::lock() noexcept {
   for (int tries = 0; tries < 200; ++tries) {
     if (mutex_.try_lock()) return;
+#ifdef __x86_64__
     __builtin_ia32_pause();
+#endif
   }
   mutex_.lock();
 }
