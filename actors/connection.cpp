@@ -3,9 +3,10 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 
+#include "actors/match_pattern.hpp"
 #include "actors/shard_release.hpp"
 #include "net/http1_writer.hpp"
 #include "net/uri.hpp"
@@ -33,7 +34,7 @@ connection::connection(caf::actor_config& config, shard& home, net::unique_fd so
       peer_port_(peer.port()) {
   const std::string_view binary = peer.binary();
   peer_binary_size_ = static_cast<std::uint8_t>(binary.size());
-  std::memcpy(peer_binary_, binary.data(), binary.size());
+  std::copy(binary.begin(), binary.end(), peer_binary_);
   deadline_.self = this;
 }
 
@@ -238,6 +239,8 @@ bool connection::parse_head() {
   const auto status = parser_.parse(x.head_bytes, head, x.headers,
                                     {limits.ignore_invalid_headers, limits.underscores_in_headers});
   x.request_line = head.request_line;
+  x.method_name = head.method_name;  // Also a refused request is logged.
+  x.unparsed_uri = head.target;
   switch (status) {
     case net::parse_status::need_more: {
       const std::size_t line = x.head_bytes.size() - parser_.line_start;
@@ -331,7 +334,7 @@ void connection::start_exchange(const net::request_head& head) {
     const std::string_view named = target.host.empty() ? head.host : target.host;
     x.host = net::host_without_port(named, x.memory);
     const auto found = group.names.find(x.host, [&](std::uint32_t number) {
-      return group.patterns[number].match(x.host, 0, 0, {}) > 0;
+      return match_pattern(group.patterns[number], x.host, x, conf.variables);
     });
     server = conf.servers[found.server].get();
   }

@@ -1,33 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/exchange_actor.hpp"
 
+#include "actors/match_pattern.hpp"
 #include "actors/shard_release.hpp"
 #include "net/complex_value.hpp"
 #include "net/http_date.hpp"
 #include "net/special_response.hpp"
 
-#include <array>
-
 namespace troupe::actors {
 
 using net::direction;
 using net::log_level;
-
-namespace {
-bool match_pattern(const lua::regex& pattern, net::exchange& x) {
-  std::array<std::size_t, 20> offsets{};
-  const int count = pattern.match(x.uri, 0, 0, offsets);
-  if (count < 1) return false;
-  x.captures.clear();
-  for (int i = 0; i <= pattern.capture_count() && i < 10; ++i) {
-    const auto at = static_cast<std::size_t>(i) * 2;
-    x.captures.push_back(offsets[at] == PCRE2_UNSET
-                             ? std::string_view{}
-                             : x.uri.substr(offsets[at], offsets[at + 1] - offsets[at]));
-  }
-  return true;
-}
-}  // namespace
 
 // --- The way through the phases -------------------------------------------------------------------
 
@@ -134,7 +117,7 @@ void exchange_actor::find_place() {
   x.uri_changed = false;
   const auto& places = box.server->places;
   const auto found = box.server->locations->find(x.uri, [&](std::uint32_t number) {
-    return match_pattern(*places[number]->pattern, x);
+    return match_pattern(*places[number]->pattern, x.uri, x, box.release->configuration().variables);
   });
   if (found.location == lua::location_match::none) {
     enter_place(box.server->fallback);

@@ -47,6 +47,9 @@ public:
   [[nodiscard]] pcre2_code* code() const noexcept { return code_.get(); }
   [[nodiscard]] bool has_jit() const noexcept { return jit_; }
 
+  /// Groups whose text a configuration gives to variables: number of the group, of the variable.
+  std::vector<std::pair<int, int>> variables;
+
 private:
   struct free_code {
     void operator()(pcre2_code* code) const noexcept { pcre2_code_free(code); }

@@ -206,7 +206,10 @@ const builtin builtins[] = {
     {"args", args_of, assign_args},
     {"query_string", args_of},
     {"is_args", TROUPE_GET { return x.args.empty() ? std::string_view{} : "?"; }},
-    {"request_method", TROUPE_GET { return main_of(x).method_name; }},
+    {"request_method", TROUPE_GET {
+       const std::string_view name = main_of(x).method_name;
+       return name.empty() ? variable_value{} : variable_value{name};
+     }},
     {"echo_request_method", TROUPE_GET { return x.method_name; }},
     {"echo_client_request_method", TROUPE_GET { return main_of(x).method_name; }},
     {"echo_client_request_headers", TROUPE_GET {

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "actors/exchange_actor.hpp"
+#include "actors/match_pattern.hpp"
 #include "actors/shard_release.hpp"
 #include "net/uri.hpp"
 
@@ -19,22 +20,6 @@ namespace {
 
 // Bit of exchange.step that says that a set_by_lua waits at the operation in the lower bits.
 constexpr std::uint32_t in_lua = 1u << 31;
-
-bool match(const lua::regex& pattern, std::string_view subject, net::exchange& x) {
-  std::array<std::size_t, 20> offsets{};
-  const int count = pattern.match(subject, 0, 0, offsets);
-  if (count < 1) return false;
-  // The captures outlive the subject, which may be a variable.
-  const std::string_view kept = x.keep(subject);
-  x.captures.clear();
-  for (int i = 0; i <= pattern.capture_count() && i < 10; ++i) {
-    const auto at = static_cast<std::size_t>(i) * 2;
-    x.captures.push_back(offsets[at] == PCRE2_UNSET
-                             ? std::string_view{}
-                             : kept.substr(offsets[at], offsets[at + 1] - offsets[at]));
-  }
-  return true;
-}
 
 }  // namespace
 
@@ -111,7 +96,7 @@ rewrite_stage::step rewrite_stage::give_back(exchange_box& box, const rewrite_op
 
 rewrite_stage::step rewrite_stage::rewrite(exchange_box& box, const rewrite_operation& op) {
   net::exchange& x = box.x;
-  if (!match(*op.pattern, x.uri, x)) return step::onward;
+  if (!match_pattern(*op.pattern, x.uri, x, box.release->configuration().variables)) return step::onward;
   std::string_view target = op.value.evaluate(x, box.release->configuration().variables);
   const bool is_redirect = op.how == rewrite_operation::flag::redirect ||
                            op.how == rewrite_operation::flag::permanent ||
@@ -207,8 +192,8 @@ bool rewrite_stage::holds(exchange_box& box, const rewrite_condition& condition)
     case test::is_true: return !subject.empty() && subject != "0";
     case test::equals: return subject == condition.operand.evaluate(x, variables);
     case test::differs: return subject != condition.operand.evaluate(x, variables);
-    case test::matches: return match(*condition.pattern, subject, x);
-    case test::does_not_match: return !match(*condition.pattern, subject, x);
+    case test::matches: return match_pattern(*condition.pattern, subject, x, variables);
+    case test::does_not_match: return !match_pattern(*condition.pattern, subject, x, variables);
     default: break;
   }
   struct stat info {};

@@ -70,6 +70,16 @@ std::shared_ptr<const net::complex_value> builder::value(const directive& at,
   return std::make_shared<net::complex_value>(std::move(*compiled));
 }
 
+// Named groups become variables. The name that a built-in variable has; "" if none has.
+std::string builder::name_groups(lua::regex& pattern) {
+  for (const auto& [name, group] : pattern.names()) {
+    const net::variable_index variable = site_->variables.define(name);
+    if (variable < 0) return name;
+    pattern.variables.emplace_back(group, variable);
+  }
+  return {};
+}
+
 std::shared_ptr<lua::regex> builder::compile_regex(const directive& at, std::string_view pattern,
                                                    bool ignore_case) {
   auto compiled = lua::regex::compile(pattern, ignore_case ? PCRE2_CASELESS : 0);
@@ -82,6 +92,10 @@ std::shared_ptr<lua::regex> builder::compile_regex(const directive& at, std::str
     fail(at, reason);
     return nullptr;
   }
+  if (const std::string taken = name_groups(*compiled); !taken.empty()) {
+    fail(at, "the duplicate \"" + taken + "\" variable");
+    return nullptr;
+  }
   return std::make_shared<lua::regex>(std::move(*compiled));
 }
 
@@ -91,7 +105,9 @@ int builder::chunk(const directive& at, lua::phase where, const std::string& tex
   source.where = where;
   source.id = static_cast<int>(site_->chunks.size());
   if (is_file) {
-    if (text_or_path.find('$') != std::string::npos && file != nullptr) {
+    const bool is_late =
+        text_or_path.find('$') != std::string::npos || !here().settings.lua_code_cache;
+    if (is_late && file != nullptr) {
       *file = value(at, text_or_path);
       return -1;
     }
@@ -345,7 +361,7 @@ void builder::connect_listens() {
       for (const std::string& name : server.names) {
         if (name.starts_with('~')) {
           auto compiled = lua::regex::compile(std::string_view(name).substr(1), PCRE2_CASELESS);
-          if (!compiled) continue;  // server_name has reported it.
+          if (!compiled || !name_groups(*compiled).empty()) continue;  // server_name has reported it.
           names.add_regex(static_cast<std::uint32_t>(group.patterns.size()), index);
           group.patterns.push_back(std::move(*compiled));
           continue;

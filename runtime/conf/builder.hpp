@@ -126,6 +126,7 @@ public:
   std::shared_ptr<net::mime_types> types;
 
 private:
+  std::string name_groups(lua::regex& pattern);
   friend void apply_server(builder&, const directive&);
   void read(const std::vector<directive>& block);
   void connect_listens();
