@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -84,6 +85,8 @@ process::process(std::vector<std::string> command, const process_options& option
   }
   ::close(out[1]);
   ::close(err[1]);
+  streams_[0] = out[0];
+  streams_[1] = err[0];
   gatherer_ = std::thread([this, out_fd = out[0], err_fd = err[0]] { gather(out_fd, err_fd); });
 }
 
@@ -128,7 +131,26 @@ int process::wait(std::chrono::milliseconds limit) {
     ::kill(pid_, SIGKILL);
     status_ = wait_for_exit(pid_, patience).value_or(128 + SIGKILL);
   }
+  gather_rest();
   return *status_;
+}
+
+// What it wrote before its end may still be in the pipes; their end may never come, if it has left
+// somebody in the background.
+void process::gather_rest() const {
+  for (;;) {
+    {
+      std::lock_guard guard(mutex_);
+      int left = 0;
+      if (ended_) return;
+      for (const int fd : streams_) {
+        int bytes = 0;
+        if (::ioctl(fd, FIONREAD, &bytes) == 0) left += bytes;
+      }
+      if (left == 0) return;
+    }
+    std::this_thread::yield();
+  }
 }
 
 bool process::is_running() {

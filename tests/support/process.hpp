@@ -55,6 +55,7 @@ class process {
 
  private:
   void gather(int out_fd, int err_fd);
+  void gather_rest() const;
 
   pid_t pid_ = -1;
   std::optional<int> status_;
@@ -62,6 +63,7 @@ class process {
   mutable std::condition_variable more_;
   std::string out_, err_;
   bool ended_ = false;
+  int streams_[2] = {-1, -1};  // guarded too; closed when ended_
   int wake_[2] = {-1, -1};
   std::thread gatherer_;
 };
