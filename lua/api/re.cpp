@@ -41,23 +41,13 @@ enum flag : unsigned {
 
 constexpr int dfa_workspace = 1000;
 
-// What compile() complains of is read at once by the Lua code that called it.
-struct compile_failure {
-  char message[256] = {};
-  int offset = 0;
-};
-compile_failure& failure() noexcept {
-  static thread_local compile_failure last;
-  return last;
-}
-
 void log(net::log_level level, std::string_view text) noexcept {
   const net::log_context* target = current.log;
   if (target != nullptr && target->enabled(level)) target->write(level, text);
 }
 
 troupe_regex* compile(const char* pattern, std::size_t size, unsigned flags,
-                      unsigned limit) noexcept {
+                      unsigned limit, troupe_regex_failure* failure) noexcept {
   std::uint32_t options = 0;
   if ((flags & anchored) != 0) options |= PCRE2_ANCHORED;
   if ((flags & duplicate_names) != 0) options |= PCRE2_DUPNAMES;
@@ -74,10 +64,9 @@ troupe_regex* compile(const char* pattern, std::size_t size, unsigned flags,
   pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern), size, options, &error,
                                    &offset, nullptr);
   if (code == nullptr) {
-    compile_failure& last = failure();
-    pcre2_get_error_message(error, reinterpret_cast<PCRE2_UCHAR*>(last.message),
-                            sizeof last.message);
-    last.offset = static_cast<int>(offset);
+    pcre2_get_error_message(error, reinterpret_cast<PCRE2_UCHAR*>(failure->message),
+                            sizeof failure->message);
+    failure->offset = static_cast<int>(offset);
     return nullptr;
   }
   auto* made = new (std::nothrow) troupe_regex{};
@@ -148,9 +137,6 @@ int exec(troupe_regex* regex, const char* subject, std::size_t size, std::size_t
   return count;
 }
 
-const char* message() noexcept { return failure().message; }
-int offset() noexcept { return failure().offset; }
-
 int cache_entries() noexcept {
   return current.machine != nullptr ? current.machine->options().regex_cache_entries : 1024;
 }
@@ -171,8 +157,6 @@ int jit_stack(std::size_t) noexcept { return 0; }
 constexpr troupe_ffi_re table{.compile = compile,
                               .destroy = destroy,
                               .exec = exec,
-                              .message = message,
-                              .offset = offset,
                               .cache_entries = cache_entries,
                               .match_limit = match_limit,
                               .complain = complain,

@@ -12,15 +12,18 @@ typedef struct troupe_regex {
   int dfa;
 } troupe_regex;
 
+typedef struct troupe_regex_failure {
+  char message[256];
+  int offset;  /* In the pattern, in bytes. */
+} troupe_regex_failure;
+
 typedef struct troupe_ffi_re {
-  /* null: see message(). flags: bits of re.lua. */
-  troupe_regex* (*compile)(const char* pattern, size_t size, unsigned flags, unsigned limit);
+  /* null: `failure` says why. flags: bits of re.lua. */
+  troupe_regex* (*compile)(const char* pattern, size_t size, unsigned flags, unsigned limit,
+                           troupe_regex_failure* failure);
   void (*destroy)(troupe_regex* regex);
   /* Number of pairs that are set, -1: no match, else PCRE2's error. */
   int (*exec)(troupe_regex* regex, const char* subject, size_t size, size_t start, int no_utf_check);
-  /* Of the last failed compile() on this thread. */
-  const char* (*message)(void);
-  int (*offset)(void);
   /* Of the VM. */
   int (*cache_entries)(void);
   unsigned (*match_limit)(void);

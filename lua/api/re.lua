@@ -72,11 +72,12 @@ local function to_cache(key, regex)
   young_count = young_count + 1
 end
 
+local failure = ffi.new("troupe_regex_failure")
 local function compile(pattern, flags)
-  local regex = c.compile(pattern, #pattern, flags, c.match_limit())
+  local regex = c.compile(pattern, #pattern, flags, c.match_limit(), failure)
   if regex == nil then
-    local message = ffi_string(c.message())
-    local offset = c.offset()
+    local message = ffi_string(failure.message)
+    local offset = failure.offset
     if offset < #pattern then
       return nil, format('pcre2_compile() failed: %s in "%s" at "%s"', message, pattern,
                          sub(pattern, offset + 1))
