@@ -316,6 +316,7 @@ void connection::start_exchange(const net::request_head& head) {
   x.client.remote_port = peer_port_;
   x.client.binary_remote_addr = {peer_binary_, peer_binary_size_};
   x.client.server_addr = origin_->server_addr;
+  x.client.listener = origin_->listener;
   x.client.server_port = origin_->server_port;
   ++home().requests;
 
@@ -389,6 +390,7 @@ void connection::refuse(int status, std::string_view why) {
   x.client.remote_addr = peer_host_;
   x.client.remote_port = peer_port_;
   x.client.server_addr = origin_->server_addr;
+  x.client.listener = origin_->listener;
   x.client.server_port = origin_->server_port;
   x.keep_alive_wanted = false;
   x.close_after = true;

@@ -17,6 +17,7 @@
 
 #include "actors/exchange_actor.hpp"
 #include "actors/request_stream.hpp"
+#include "actors/resident.hpp"
 #include "net/chunked.hpp"
 #include "net/event_loop.hpp"
 #include "net/http1_parser.hpp"
@@ -29,11 +30,12 @@ struct connection_origin {
   std::size_t group = 0;        ///< Index in site.listens; a new release may move it.
   net::address configured;      ///< As written, which a reload looks for.
   net::address where;           ///< As bound.
+  std::string listener;         ///< Text of `configured`.
   std::string server_addr;      ///< Text without port.
   std::uint16_t server_port = 0;
 };
 
-class connection final : public exchange_actor, private net::io_handler {
+class connection final : public exchange_actor, public resident, private net::io_handler {
 public:
   connection(caf::actor_config& config, shard& home, net::unique_fd socket,
              const net::address& peer, std::shared_ptr<const connection_origin> origin);
@@ -57,16 +59,14 @@ public:
   [[nodiscard]] bool is_idle() const noexcept { return state_ == state::idle; }
   /// Ends the connection and its exchange at once.
   void close();
+  void end_gracefully() noexcept override { tell(close_gracefully{}); }
+  void end_now() noexcept override { close(); }
 
   // For request_stream.
   net::io_result read_stream(std::span<char> into, bool raw) noexcept;
   net::io_result write_stream(std::span<const iovec> pieces) noexcept;
   void forget_stream() noexcept { stream_ = nullptr; }
   [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
-
-  // The shard's list of its connections.
-  connection* next_of_shard = nullptr;
-  connection* previous_of_shard = nullptr;
 
 protected:
   void on_placed(const net::location_settings& settings) override {

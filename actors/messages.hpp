@@ -57,8 +57,8 @@ struct stage_due {};
 struct close_gracefully {};
 /// To itself: the client ended its side before its request got anywhere; look what that means.
 struct client_ended {};
-/// To a new subrequest: begin.
-struct begin_subrequest {};
+/// To a new actor: begin.
+struct begin_work {};
 /// To itself: the socket is gone, end.
 struct closed {};
 
@@ -72,7 +72,7 @@ CAF_ADD_TYPE_ID(troupe, (troupe::actors::stage_due))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::close_gracefully))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::closed))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::client_ended))
-CAF_ADD_TYPE_ID(troupe, (troupe::actors::begin_subrequest))
+CAF_ADD_TYPE_ID(troupe, (troupe::actors::begin_work))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::enter_stage)
@@ -82,4 +82,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::stage_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::close_gracefully)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::closed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::client_ended)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::begin_subrequest)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::begin_work)

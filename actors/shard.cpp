@@ -5,8 +5,8 @@
 
 #include <atomic>
 
-#include "actors/connection.hpp"
 #include "actors/exchange_box.hpp"
+#include "actors/resident.hpp"
 #include "actors/shard_release.hpp"
 
 namespace troupe::actors {
@@ -69,46 +69,48 @@ void shard::join() {
   thread_id_ = std::this_thread::get_id();
 }
 
-void shard::add(connection& client) noexcept {
-  client.next_of_shard = connections_;
-  client.previous_of_shard = nullptr;
-  if (connections_ != nullptr) connections_->previous_of_shard = &client;
-  connections_ = &client;
-  ++connection_count_;
+void shard::add(resident& one) noexcept {
+  one.next_ = residents_;
+  one.previous_ = nullptr;
+  if (residents_ != nullptr) residents_->previous_ = &one;
+  residents_ = &one;
 }
 
-void shard::remove(connection& client) noexcept {
-  (client.previous_of_shard != nullptr ? client.previous_of_shard->next_of_shard : connections_) =
-      client.next_of_shard;
-  if (client.next_of_shard != nullptr) {
-    client.next_of_shard->previous_of_shard = client.previous_of_shard;
-  }
-  if (--connection_count_ == 0 && when_closed_) loop_.post(std::exchange(when_closed_, nullptr));
+void shard::remove(resident& one) noexcept {
+  (one.previous_ != nullptr ? one.previous_->next_ : residents_) = one.next_;
+  if (one.next_ != nullptr) one.next_->previous_ = one.previous_;
+  if (residents_ == nullptr && when_empty_) loop_.post(std::exchange(when_empty_, nullptr));
 }
 
-void shard::close_connections(bool gracefully, std::function<void()> then) {
-  if (connection_count_ == 0) {
-    loop_.post(std::move(then));
+void shard::end_residents(bool gracefully, std::function<void()> then) {
+  // What ends the last one may bring new ones along: a timer that a timer made.
+  auto look_again = [this, gracefully, then = std::move(then)] {
+    if (residents_ == nullptr) then();
+    else end_residents(gracefully, then);
+  };
+  if (residents_ == nullptr) {
+    loop_.post(std::move(look_again));
     return;
   }
-  when_closed_ = std::move(then);
+  when_empty_ = std::move(look_again);
   if (!gracefully) {
     hurry();
     return;
   }
-  for (connection* client = connections_; client != nullptr; client = client->next_of_shard) {
-    client->tell(close_gracefully{});
-  }
+  for (resident* one = residents_; one != nullptr; one = one->next_) one->end_gracefully();
 }
 
 void shard::hurry() {
-  for (connection* client = connections_; client != nullptr;) {
-    connection* const next = client->next_of_shard;
-    client->close();
-    client = next;
+  for (resident* one = residents_; one != nullptr;) {
+    resident* const next = one->next_;
+    one->end_now();
+    one = next;
   }
 }
 
-void shard::use(std::shared_ptr<shard_release> release) { current_ = std::move(release); }
+void shard::use(std::shared_ptr<shard_release> release) {
+  const auto before = std::exchange(current_, std::move(release));
+  if (before) before->retire();
+}
 
 }  // namespace troupe::actors

@@ -22,8 +22,8 @@
 
 namespace troupe::actors {
 
-class connection;
 class exchange_pool;
+class resident;
 class shard_release;
 
 class shard final : public caf::execution_unit {
@@ -57,14 +57,13 @@ public:
   /// A node-wide unique number for a new connection: nginx's *N.
   std::uint64_t next_connection_number() noexcept { return ++connections_made_ * count_ - (count_ - 1 - index_); }
 
-  // --- Connections. Thread: shard. ---------------------------------------------------------------
-  void add(connection& client) noexcept;
-  void remove(connection& client) noexcept;
-  [[nodiscard]] std::uint64_t connection_count() const noexcept { return connection_count_; }
-  /// Tells all connections to end: at once, or when their exchange is done. `then` runs when the
-  /// last one has closed.
-  void close_connections(bool gracefully, std::function<void()> then);
-  /// Closes at once what close_connections() waits for.
+  // --- What lives here. Thread: shard. -----------------------------------------------------------
+  void add(resident& one) noexcept;
+  void remove(resident& one) noexcept;
+  /// Tells all that live here to end: at once, or when their work is done. `then` runs when the last
+  /// one has left.
+  void end_residents(bool gracefully, std::function<void()> then);
+  /// Ends at once what end_residents() waits for.
   void hurry();
   std::uint64_t requests = 0;  ///< Begun so far.
 
@@ -79,9 +78,8 @@ private:
   std::shared_ptr<shard_release> current_;
   std::thread thread_;
   std::thread::id thread_id_;
-  connection* connections_ = nullptr;
-  std::uint64_t connection_count_ = 0;
-  std::function<void()> when_closed_;
+  resident* residents_ = nullptr;
+  std::function<void()> when_empty_;
   std::uint64_t connections_made_ = 0;
   unsigned index_;
   unsigned count_;

@@ -3,6 +3,10 @@
 
 #include <unordered_map>
 
+#include "actors/shard.hpp"
+#include "actors/timer_actor.hpp"
+#include "actors/worker_actor.hpp"
+
 namespace troupe::actors {
 
 shard_release::shard_release(std::shared_ptr<const site> site, std::unique_ptr<lua::vm> machine)
@@ -10,7 +14,52 @@ shard_release::shard_release(std::shared_ptr<const site> site, std::unique_ptr<l
 
 shard_release::~shard_release() = default;
 
+std::shared_ptr<shard_release> shard_release::make(std::shared_ptr<const site> site,
+                                                   std::unique_ptr<lua::vm> machine) {
+  return {new shard_release(std::move(site), std::move(machine)), dispose};
+}
+
+// The last exchange, timer or shard has let go. One that has served has its exit_worker_by_lua to
+// run yet, which needs it once more.
+void shard_release::dispose(shard_release* last) noexcept {
+  if (!last->was_current_ || last->has_exited_) {
+    delete last;
+    return;
+  }
+  const std::shared_ptr<shard_release> again(last, dispose);
+  again->run_exit_worker([] {});
+}
+
+void shard_release::run_exit_worker(std::function<void()> then) {
+  has_exited_ = true;
+  machine_->begin_exit();
+  if (site_->exit_worker < 0) {
+    then();
+    return;
+  }
+  worker_actor::run(*home_, shared_from_this(), site_->exit_worker, lua::phase::exit_worker,
+                    [log = site_->error_log, then = std::move(then)](const std::string& error) {
+                      if (!error.empty() && log->enabled(net::log_level::error)) {
+                        log->write(net::log_level::error, "exit_worker_by_lua error: " + error);
+                      }
+                      then();
+                    });
+}
+
+void shard_release::retire() {
+  was_current_ = true;
+  if (machine_->is_exiting()) return;
+  machine_->begin_exit();
+  machine_->timers().expire_all();
+}
+
+void shard_release::run(lua::due_timer timer) {
+  timer_actor::start(*home_, shared_from_this(), std::move(timer));
+}
+
 void shard_release::attach(shard& home) {
+  home_ = &home;
+  machine_->timers().attach(*this);
   chains_.resize(static_cast<std::size_t>(site_->location_count));
   log_chains_.resize(static_cast<std::size_t>(site_->location_count));
   // A handler that many locations inherit is one actor.
@@ -30,11 +79,6 @@ void shard_release::attach(shard& home) {
     build(server->fallback);
     for (const auto& place : server->places) build(*place);
   }
-}
-
-void shard_release::detach() {
-  chains_.clear();
-  log_chains_.clear();
 }
 
 }  // namespace troupe::actors

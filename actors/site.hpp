@@ -103,6 +103,8 @@ struct site {
   std::string package_cpath;
   int regex_cache_entries = 1024;
   int regex_match_limit = 0;
+  int most_pending_timers = 1024;
+  int most_running_timers = 256;
   int shards = 0;                         ///< worker_processes; 0: auto.
   int location_count = 0;
   bool rewrite_by_lua_no_postpone = false;

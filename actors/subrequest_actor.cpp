@@ -31,12 +31,12 @@ subrequest_actor::subrequest_actor(caf::actor_config& config, shard& home, excha
 void subrequest_actor::start(shard& home, exchange_ref parent, net::subrequest& asked) {
   auto made = spawn_on<subrequest_actor>(home, std::move(parent), asked);
   made.self->self_ = made.handle;
-  made.self->tell(begin_subrequest{});
+  made.self->tell(begin_work{});
 }
 
 caf::behavior subrequest_actor::make_behavior() {
   return {
-      [this](begin_subrequest) { run(); },
+      [this](begin_work) { run(); },
       [this](leave_chain& message) { leave(message.exchange); },
       [this](wake_up& message) { handle(message); },
       [this](stage_due) { enter_again(); },

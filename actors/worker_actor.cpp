@@ -8,7 +8,9 @@ worker_actor::worker_actor(caf::actor_config& config, shard& home,
     : script_actor(config, home),
       release_(std::move(release)),
       where_(where),
-      on_done_(std::move(on_done)) {}
+      on_done_(std::move(on_done)) {
+  home.add(*this);
+}
 
 void worker_actor::run(shard& home, std::shared_ptr<shard_release> release, int chunk,
                        lua::phase where, done on_done) {
@@ -27,14 +29,18 @@ caf::behavior worker_actor::make_behavior() {
 
 void worker_actor::on_progress(lua::script& resumed) {
   if (resumed.state() == lua::script::progress::waiting) return;
-  std::string error;
-  if (resumed.state() == lua::script::progress::failed) error = resumed.error_message();
-  auto told = std::move(on_done_);
+  end(resumed.state() == lua::script::progress::failed ? resumed.error_message() : "");
+}
+
+void worker_actor::end(std::string error) noexcept {
+  if (!on_done_) return;
+  const auto told = std::exchange(on_done_, nullptr);
+  home().remove(*this);
   script_.reset();
-  release_.reset();
   tell(closed{});
+  told(std::move(error));
+  release_.reset();
   self_ = nullptr;
-  if (told) told(std::move(error));
 }
 
 }  // namespace troupe::actors

@@ -10,12 +10,13 @@
 #include <optional>
 #include <string>
 
+#include "actors/resident.hpp"
 #include "actors/script_actor.hpp"
 #include "actors/shard_release.hpp"
 
 namespace troupe::actors {
 
-class worker_actor final : public script_actor {
+class worker_actor final : public script_actor, private resident {
 public:
   /// Told on the shard's thread when the chunk has ended: empty, or the error.
   using done = std::function<void(std::string error)>;
@@ -28,11 +29,15 @@ public:
                   done on_done);
 
   caf::behavior make_behavior() override;
+  const char* name() const override { return "troupe.worker"; }
 
 protected:
   void on_progress(lua::script& resumed) override;
 
 private:
+  void end_now() noexcept override { end("stopped"); }
+  void end(std::string error) noexcept;
+
   std::shared_ptr<shard_release> release_;
   std::optional<lua::script> script_;
   lua::phase where_;

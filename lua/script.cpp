@@ -48,32 +48,33 @@ script::script(vm& machine, script_host& host) : machine_(machine), host_(host) 
 
 script::~script() { kill(); }
 
+int& script::ctx_slot() noexcept {
+  return exchange_ != nullptr ? exchange_->ctx_ref : ctx_slot_;
+}
+
 net::belongings& script::belongings() noexcept {
   return exchange_ != nullptr ? exchange_->sockets : belongings_;
 }
 
 script::progress script::start(int chunk, phase where, net::exchange* x, const net::log_context& log) {
-  kill();
-  exchange_ = x;
-  log_ = &log;
-  phase_ = where;
   coroutine& entry = machine_.acquire_entry();
   machine_.push_chunk(entry.state, chunk);
-  return enter(entry, 0);
+  return start(entry, 0, where, x, log);
 }
 
 script::progress script::start(lua_State* from, int arguments, phase where, net::exchange* x,
+                               const net::log_context& log) {
+  coroutine& entry = machine_.acquire_entry();
+  lua_xmove(from, entry.state, arguments + 1);
+  return start(entry, arguments, where, x, log);
+}
+
+script::progress script::start(coroutine& first, int arguments, phase where, net::exchange* x,
                                const net::log_context& log) {
   kill();
   exchange_ = x;
   log_ = &log;
   phase_ = where;
-  coroutine& entry = machine_.acquire_entry();
-  lua_xmove(from, entry.state, arguments + 1);
-  return enter(entry, arguments);
-}
-
-script::progress script::enter(coroutine& first, int arguments) {
   first.owner = this;
   first.kind = coroutine_kind::entry;
   first.parent = nullptr;
@@ -485,6 +486,7 @@ script::progress script::conclude(progress p) noexcept {
     entry_ = nullptr;
   }
   belongings_.end();
+  if (ctx_slot_ > 0) machine_.release_ctx(std::exchange(ctx_slot_, 0));
   return p;
 }
 

@@ -36,6 +36,7 @@ class log_context;
 
 namespace troupe::lua {
 
+struct timer_origin;
 class vm;
 
 /// What a script needs of the actor that runs it.
@@ -74,6 +75,9 @@ public:
   /// The same with the function and its `arguments` on top of `from`'s stack; they are popped.
   progress start(lua_State* from, int arguments, phase where, net::exchange* x,
                  const net::log_context& log);
+  /// The same with an entry of the VM on whose stack they lie already.
+  progress start(coroutine& entry, int arguments, phase where, net::exchange* x,
+                 const net::log_context& log);
 
   /// Ends all coroutines and cancels what they wait for.
   void kill() noexcept;
@@ -92,6 +96,8 @@ public:
   [[nodiscard]] vm& machine() noexcept { return machine_; }
   [[nodiscard]] script_host& host() noexcept { return host_; }
   [[nodiscard]] net::exchange* exchange() const noexcept { return exchange_; }
+  /// Where its ngx.ctx lies in the VM's array, 0: nowhere yet. The exchange's, or its own.
+  [[nodiscard]] int& ctx_slot() noexcept;
   /// Sockets that its code makes: the exchange's, or its own where there is none.
   [[nodiscard]] net::belongings& belongings() noexcept;
   [[nodiscard]] const net::log_context& log() const noexcept { return *log_; }
@@ -99,6 +105,7 @@ public:
   /// ngx.exit's code, while stopped().
   int exit_code = 0;
   bool exited = false;  ///< Stopped by ngx.exit, not by exec or redirect.
+  const timer_origin* origin = nullptr;  ///< Of a timer's callback, for the timers that it makes.
 
   // --- For functions of the API, called from inside a coroutine ---------------------------------
 
@@ -136,7 +143,6 @@ private:
   friend class script_host;
   enum class request { none, wait, stop, resume, yield, spawn, wait_thread };
 
-  progress enter(coroutine& first, int arguments);
   progress run(coroutine* next, int arguments);
   coroutine* pick(int& arguments);
   coroutine* ended(coroutine& co, int results, int& arguments);
@@ -167,6 +173,7 @@ private:
   std::string error_;
   std::string error_message_;
   net::belongings belongings_;
+  int ctx_slot_ = 0;
 };
 
 }  // namespace troupe::lua

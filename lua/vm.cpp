@@ -9,6 +9,8 @@
 #include "lua/coroutine.hpp"
 #include "lua/lib_registry.hpp"
 #include "lua/shared_dict.hpp"
+#include "lua/timer_set.hpp"
+#include "net/log.hpp"
 
 namespace troupe::lua {
 namespace {
@@ -48,7 +50,8 @@ std::string take_error(lua_State* state) {
 
 }  // namespace
 
-vm::vm(vm_options options) : options_(std::move(options)) {}
+vm::vm(vm_options options)
+    : options_(std::move(options)), timers_(std::make_unique<timer_set>(*this)) {}
 
 vm::~vm() {
   if (state_ != nullptr) lua_close(state_);
@@ -221,6 +224,9 @@ int vm::new_ctx_slot() {
 }
 
 void vm::release_ctx(int slot) noexcept {
+  if (options_.log != nullptr && options_.log->enabled(net::log_level::debug)) {
+    options_.log->write(net::log_level::debug, "lua release ngx.ctx at ref " + std::to_string(slot));
+  }
   lua_rawgeti(state_, LUA_REGISTRYINDEX, ctx_tables_);
   lua_pushnil(state_);
   lua_rawseti(state_, -2, slot);

@@ -29,6 +29,7 @@ namespace troupe::lua {
 
 struct coroutine;
 class shared_dict;
+class timer_set;
 
 /// A script of the configuration.
 struct chunk_source {
@@ -49,6 +50,8 @@ struct vm_options {
   const net::variable_table* variables = nullptr;  ///< Of the release; outlives the VM.
   int regex_cache_entries = 1024;
   int regex_match_limit = 0;
+  int most_pending_timers = 1024;
+  int most_running_timers = 256;
   int shard = 0;
   int shards = 1;
   const net::log_context* log = nullptr;  ///< For code that runs without an exchange.
@@ -75,6 +78,7 @@ public:
   [[nodiscard]] bool is_exiting() const noexcept { return exiting_; }
 
   [[nodiscard]] lua_State* state() const noexcept { return state_; }
+  [[nodiscard]] timer_set& timers() noexcept { return *timers_; }
   [[nodiscard]] const vm_options& options() const noexcept { return options_; }
 
   // --- For lua/script ---------------------------------------------------------------------------
@@ -94,6 +98,7 @@ private:
 
   vm_options options_;
   lua_State* state_ = nullptr;
+  std::unique_ptr<timer_set> timers_;
   bool exiting_ = false;
   std::vector<int> chunks_;                        ///< Registry references by id.
   std::unordered_map<std::string, int> files_;     ///< Path -> id.

@@ -98,6 +98,7 @@ struct connection_facts {
   std::uint16_t remote_port = 0;
   std::string_view binary_remote_addr;
   std::string_view server_addr;
+  std::string_view listener;       ///< The address as configured: "0.0.0.0:80".
   std::uint16_t server_port = 0;
   bool is_tls = false;
 };

@@ -72,6 +72,7 @@ struct node::impl {
       const actors::site& site);
   void swap(const std::vector<std::shared_ptr<actors::shard_release>>& releases,
             std::vector<bound_socket> sockets, const std::shared_ptr<actors::site>& site);
+  void drop(std::vector<std::shared_ptr<actors::shard_release>>& releases);
   void end(shard_place& place);
   void each_shard(const std::function<void(shard_place&)>& work);
   void stop_shards(stop_mode mode);
@@ -197,7 +198,7 @@ tl::expected<std::vector<std::shared_ptr<actors::shard_release>>, diagnostics> n
   if (!machines) return tl::unexpected(machines.error());
   std::vector<std::shared_ptr<actors::shard_release>> releases;
   for (auto& machine : *machines) {
-    releases.push_back(std::make_shared<actors::shard_release>(site, std::move(machine)));
+    releases.push_back(actors::shard_release::make(site, std::move(machine)));
   }
   return releases;
 }
@@ -255,6 +256,7 @@ void node::impl::swap(const std::vector<std::shared_ptr<actors::shard_release>>&
       auto origin = std::make_shared<actors::connection_origin>();
       origin->group = socket.group;
       origin->configured = site->listens[socket.group].options.where;
+      origin->listener = origin->configured.text();
       origin->where = net::local_address(socket.fd.get());
       origin->server_addr = origin->where.host();
       origin->server_port = origin->where.port();
@@ -318,7 +320,7 @@ tl::expected<void, diagnostics> node::start() {
   for (auto& place : self.places) place->shard->start();
   self.is_running = true;
   if (auto done = self.init_workers(*releases, *site); !done) {
-    releases->clear();
+    self.drop(*releases);
     stop(stop_mode::fast);
     wait();
     return done;
@@ -327,27 +329,20 @@ tl::expected<void, diagnostics> node::start() {
   return {};
 }
 
+// What a failed start leaves behind belongs to the shards' threads.
+void node::impl::drop(std::vector<std::shared_ptr<actors::shard_release>>& releases) {
+  each_shard([&](shard_place& place) { releases[place.shard->index()].reset(); });
+}
+
 // On the shard's thread: nothing is connected any more.
 void node::impl::end(shard_place& place) {
   actors::shard& home = *place.shard;
-  const auto release = home.current();
   auto finish = [&home] {
     home.use(nullptr);
     home.loop().post([&home] { home.stop(); });
   };
-  const int chunk = release ? release->configuration().exit_worker : -1;
-  if (chunk < 0) {
-    finish();
-    return;
-  }
-  actors::worker_actor::run(home, release, chunk, lua::phase::exit_worker,
-                            [finish, release](const std::string& error) {
-                              const auto& log = release->configuration().error_log;
-                              if (!error.empty() && log->enabled(log_level::error)) {
-                                log->write(log_level::error, "exit_worker_by_lua error: " + error);
-                              }
-                              finish();
-                            });
+  if (const auto release = home.current()) release->run_exit_worker(finish);
+  else finish();
 }
 
 void node::impl::stop_shards(stop_mode mode) {
@@ -359,7 +354,9 @@ void node::impl::stop_shards(stop_mode mode) {
         if (mode == stop_mode::fast) place.shard->hurry();
         return;
       }
-      place.shard->close_connections(mode == stop_mode::graceful, [this, &place] { end(place); });
+      const bool gracefully = mode == stop_mode::graceful;
+      if (const auto release = place.shard->current(); release && gracefully) release->retire();
+      place.shard->end_residents(gracefully, [this, &place] { end(place); });
     });
   }
 }
@@ -400,7 +397,10 @@ tl::expected<void, diagnostics> node::reload() {
   if (auto done = self.bind(*site, kept, sockets); !done) return done;
   auto releases = self.prepare(site);
   if (!releases) return tl::unexpected(releases.error());
-  if (auto done = self.init_workers(*releases, *site); !done) return done;
+  if (auto done = self.init_workers(*releases, *site); !done) {
+    self.drop(*releases);
+    return done;
+  }
   {
     const std::lock_guard lock(self.mutex);
     if (self.is_stopping) return {};

@@ -85,10 +85,6 @@ local function request(uri, options, index, level)
   return made
 end
 
-local function check_phase()
-  check.phase(check.request_phases)
-end
-
 ngx.location = {}
 
 function ngx.location.capture(...)
@@ -98,7 +94,7 @@ function ngx.location.capture(...)
   if options ~= nil and type(options) ~= "table" then
     error("bad argument #2 to 'capture' (table expected, got " .. type(options) .. ")", 2)
   end
-  check_phase()
+  check.phase(check.request_phases)
   return capture({ request(uri, options, 1, 3) })
 end
 
@@ -116,7 +112,7 @@ function ngx.location.capture_multi(...)
       error("only array-like tables are allowed", 2)
     end
   end
-  check_phase()
+  check.phase(check.request_phases)
   local requests = {}
   for i = 1, size do
     local query = list[i]

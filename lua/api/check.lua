@@ -71,6 +71,7 @@ function check.bind_phases(current, text, output_phases)
 end
 
 function check.disabled()
+  if current_phase() <= 1 then return "no request found" end
   return "API disabled in the context of " .. phase_text()
 end
 
@@ -83,7 +84,6 @@ end
 function check.phase(set)
   local now = current_phase()
   if band(now, set) == 0 then
-    if now <= 1 then error("no request found", 3) end
     error(check.disabled(), 3)
   end
 end

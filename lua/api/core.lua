@@ -24,6 +24,6 @@ end
 
 check.register_getter("is_subrequest", function()
   local is = c.is_subrequest()
-  if is < 0 then error(check.no_request(), 3) end
+  if is < 0 then error(check.no_request(), 2) end
   return is == 1
 end)

@@ -12,6 +12,7 @@ extern "C" {
 
 #include "lua/api/areas.hpp"
 #include "lua/current.hpp"
+#include "lua/script.hpp"
 #include "lua/vm.hpp"
 #include "net/exchange.hpp"
 
@@ -19,13 +20,14 @@ namespace troupe::lua {
 namespace {
 
 int slot() noexcept {
-  if (current.exchange == nullptr) return -1;
-  return current.exchange->ctx_ref > 0 ? current.exchange->ctx_ref : 0;
+  if (current.exchange != nullptr) return current.exchange->ctx_ref;
+  if (current.running == nullptr || current.running->where() == phase::init) return -1;
+  return current.running->ctx_slot();
 }
 
 int take() noexcept {
   const int taken = current.machine->new_ctx_slot();
-  current.exchange->ctx_ref = taken;
+  current.running->ctx_slot() = taken;
   return taken;
 }
 

@@ -8,7 +8,7 @@ local tables = native.tables()
 local function get()
   local slot = slot_of()
   if slot > 0 then return tables[slot] end
-  if slot < 0 then error(check.no_request(), 3) end
+  if slot < 0 then error(check.no_request(), 2) end
   local ctx = {}
   tables[take()] = ctx
   return ctx
@@ -18,10 +18,10 @@ check.register_getter("ctx", get)
 
 check.register_setter("ctx", function(ctx)
   if type(ctx) ~= "table" then
-    error("ctx should be a table while getting a " .. type(ctx), 3)
+    error("ctx should be a table while getting a " .. type(ctx), 2)
   end
   local slot = slot_of()
-  if slot < 0 then error(check.no_request(), 3) end
+  if slot < 0 then error(check.no_request(), 2) end
   if slot == 0 then slot = take() end
   tables[slot] = ctx
 end)

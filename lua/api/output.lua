@@ -12,8 +12,7 @@ local texts = { [2] = "header only", [3] = "seen eof", [4] = "nginx output filte
 local function failed(code)
   if code > 1 then return nil, texts[code] end
   if code == 1 then return filter() end
-  if code == -1 then error("no request found", 3) end
-  error(check.disabled(), 3)
+  error(check.disabled(), 2)
 end
 
 local text_of, array_size, printable = check.text_of, check.array_size, check.printable
@@ -127,6 +126,6 @@ end
 
 check.register_getter("headers_sent", function()
   local sent = c.headers_sent()
-  if sent < 0 then error(check.no_request(), 3) end
+  if sent < 0 then error(check.no_request(), 2) end
   return sent == 1
 end)

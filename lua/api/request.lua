@@ -17,7 +17,7 @@ local function no_request() error(check.no_request(), 3) end
 local function text(what)
   local code = c.text(what, bytes, size)
   if code == 0 then return ffi_string(bytes[0], size[0]) end
-  if code < 0 then error(check.no_request(), 3) end
+  if code < 0 then error(check.no_request(), 2) end
   return nil
 end
 
@@ -25,16 +25,16 @@ end
 
 check.register_getter("status", function()
   local status = c.status()
-  if status < 0 then error(check.no_request(), 3) end
+  if status < 0 then error(check.no_request(), 2) end
   return status
 end)
 
 check.register_setter("status", function(value)
   local status = tonumber(value)
   if not status then
-    error("bad argument #1 to 'set_resp_status' (number expected, got " .. type(value) .. ")", 3)
+    error("bad argument #1 to 'set_resp_status' (number expected, got " .. type(value) .. ")", 2)
   end
-  if c.set_status(status) < 0 then error(check.no_request(), 3) end
+  if c.set_status(status) < 0 then error(check.no_request(), 2) end
 end)
 
 function ngx.resp.set_status(status, reason)

@@ -42,14 +42,14 @@ public:
     site_ = loaded->site;
     auto machines = build_machines(*site_, dicts_, 1);
     EXPECT_TRUE(machines.has_value());
-    release_ = std::make_shared<shard_release>(site_, std::move(machines->front()));
+    release_ = shard_release::make(site_, std::move(machines->front()));
     release_->attach(home_);
     home_.use(release_);
     home_.start();
   }
 
   ~stage_door() {
-    run([this] { home_.close_connections(false, [] {}); });
+    run([this] { home_.end_residents(false, [] {}); });
     run([this] {
       home_.use(nullptr);
       release_.reset();

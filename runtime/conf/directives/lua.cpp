@@ -88,12 +88,9 @@ void shared_dict(builder& b, const directive& d) {
   b.site().dicts.push_back({name, static_cast<std::size_t>(*size)});
 }
 
-void regex_cache(builder& b, const directive& d) {
-  if (auto n = parse_number(d.name, d.args[0])) b.site().regex_cache_entries = static_cast<int>(*n);
-  else b.fail(d, n.error());
-}
-void regex_limit(builder& b, const directive& d) {
-  if (auto n = parse_number(d.name, d.args[0])) b.site().regex_match_limit = static_cast<int>(*n);
+template <int actors::site::*member>
+void set_count(builder& b, const directive& d) {
+  if (auto n = parse_number(d.name, d.args[0])) b.site().*member = static_cast<int>(*n);
   else b.fail(d, n.error());
 }
 
@@ -194,9 +191,9 @@ constexpr directive_row rows[] = {
      .help = "Makes a dictionary that all shards share: ngx.shared.NAME.", .apply = shared_dict},
     lua_flag("lua_code_cache", hsli, "on", "Off: Lua files are read anew for each request.", code_cache),
     lua_value("lua_regex_cache_max_entries", context::http, "number", "1024",
-              "How many expressions with the flag `o` are kept.", regex_cache),
+              "How many expressions with the flag `o` are kept.", set_count<&actors::site::regex_cache_entries>),
     lua_value("lua_regex_match_limit", context::http, "number", "0",
-              "How long an expression may search; 0: PCRE2's limit.", regex_limit),
+              "How long an expression may search; 0: PCRE2's limit.", set_count<&actors::site::regex_match_limit>),
     lua_flag("lua_need_request_body", hsli, "off", "Reads the body before the handlers run.",
              set_flag<&settings::lua_need_request_body>),
     lua_flag("lua_transform_underscores_in_response_headers", hsli, "on",
@@ -233,8 +230,10 @@ constexpr directive_row rows[] = {
     lua_value("lua_malloc_trim", context::http, "number", "1000", "Accepted without effect.", accept),
     lua_value("lua_thread_cache_max_entries", context::http, "number", "1024",
               "Accepted: coroutines of handlers are always kept.", accept),
-    lua_value("lua_max_running_timers", context::http, "number", "256", "Accepted without effect.", accept),
-    lua_value("lua_max_pending_timers", context::http, "number", "1024", "Accepted without effect.", accept),
+    lua_value("lua_max_running_timers", context::http, "number", "256", "How many callbacks of timers may run at once on a shard.",
+              set_count<&actors::site::most_running_timers>),
+    lua_value("lua_max_pending_timers", context::http, "number", "1024", "How many timers may wait on a shard.",
+              set_count<&actors::site::most_pending_timers>),
     lua_value("lua_capture_error_log", context::http, "size", "", "Accepted without effect.", accept),
     lua_value("lua_worker_thread_vm_pool_size", context::http, "number", "10", "Accepted without effect.",
               accept),

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What lives on a shard by itself: connections, timers, workers. A shard that stops asks each to end
+// and waits until the last one has left.
+//
+// Thread   shard.
+#pragma once
+
+namespace troupe::actors {
+
+class resident {
+public:
+  /// The shard stops: end at the next good moment. What ends by itself need not do anything.
+  virtual void end_gracefully() noexcept {}
+  /// End at once; leaves the list before it returns.
+  virtual void end_now() noexcept = 0;
+
+protected:
+  ~resident() = default;
+
+private:
+  friend class shard;
+  resident* next_ = nullptr;
+  resident* previous_ = nullptr;
+};
+
+}  // namespace troupe::actors
