@@ -116,15 +116,13 @@ void connection::on_readable() {
     case state::idle:
     case state::head: read_head(); return;
     case state::serving:
-      if (stream_ != nullptr) {
+      // Who still reads a body sees its end by reading.
+      if (stream_ != nullptr && (body_mode_ != body_mode::none || !sees_client_gone())) {
         stream_->notify();
       } else if (reading_body_) {
         read_some_body();
-      } else if (current() != nullptr && current()->x.settings != nullptr &&
-                 current()->x.settings->lua_check_client_abort) {
-        char byte = 0;
-        const ssize_t n = ::recv(socket_.get(), &byte, 1, MSG_PEEK);
-        if (n == 0 || (n < 0 && errno != EAGAIN)) peer_closed();
+      } else if (sees_client_gone()) {
+        peer_closed();
       }
       return;
     case state::discarding: read_some_body(); return;
@@ -140,6 +138,17 @@ void connection::on_readable() {
       return;
     case state::closed: return;
   }
+}
+
+// Whether the client has ended its side and somebody wants to know at once.
+bool connection::sees_client_gone() const noexcept {
+  if (current() == nullptr || current()->x.settings == nullptr ||
+      !current()->x.settings->lua_check_client_abort) {
+    return false;
+  }
+  char byte = 0;
+  const ssize_t n = ::recv(socket_.get(), &byte, 1, MSG_PEEK);
+  return n == 0 || (n < 0 && errno != EAGAIN);
 }
 
 void connection::wait_for(std::int64_t ms) {
@@ -582,6 +591,7 @@ void connection::peer_closed() {
     return;
   }
   if (x.settings->lua_check_client_abort) client_gone();
+  if (stream_ != nullptr) stream_->notify();
 }
 
 // --- Output ----------------------------------------------------------------------------------------
@@ -699,6 +709,7 @@ std::unique_ptr<net::stream> connection::take_stream(net::exchange& x, bool raw,
 }
 
 net::io_result connection::read_stream(std::span<char> into, bool raw) noexcept {
+  if (broken_) return {0, std::make_error_code(std::errc::connection_aborted)};
   if (!raw) {
     if (body_left_ == 0) return {};
     into = into.first(static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), body_left_)));
@@ -718,7 +729,10 @@ net::io_result connection::read_stream(std::span<char> into, bool raw) noexcept 
   if (!raw && got.bytes > 0) {
     body_seen_ += got.bytes;
     body_left_ -= got.bytes;
-    if (body_left_ == 0) body_mode_ = body_mode::none;
+    if (body_left_ == 0) {
+      body_mode_ = body_mode::none;
+      if (end_seen_) tell(client_ended{});
+    }
   }
   return got;
 }

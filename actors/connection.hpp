@@ -95,6 +95,7 @@ private:
   void on_io(std::uint32_t events) noexcept override;
   void on_deadline() noexcept;
   void on_readable();
+  [[nodiscard]] bool sees_client_gone() const noexcept;
   bool fill();
   void begin_head();
   void read_head();

@@ -439,6 +439,22 @@ void exchange_actor::on_progress(lua::script& resumed) {
   enter_again();
 }
 
+namespace {
+void give_default_type(net::exchange& x) {
+  if (x.content_type.empty() && !x.content_type_suppressed && x.default_type_wanted &&
+      x.settings != nullptr && x.settings->lua_use_default_type) {
+    x.content_type = x.settings->default_type;
+  }
+}
+
+// The lines by which ngx_lua's users follow a request through its phases.
+void trace(const net::exchange& x, std::string_view what) {
+  if (!x.enabled(log_level::debug)) return;
+  x.write(log_level::debug, "lua " + std::string(what) + " filter for user lua code, uri \"" +
+                                std::string(x.uri) + "\"");
+}
+}  // namespace
+
 net::exchange_owner::progress exchange_actor::filter(net::exchange& x, bool last) {
   exchange_box& box = *current_;
   filter_last_ = last;
@@ -448,6 +464,7 @@ net::exchange_owner::progress exchange_actor::filter(net::exchange& x, bool last
       for (const auto& edit : box.place->header_edits) edit(box);
     }
     if (x.has_header_filter && !x.header_filter_done) {
+      give_default_type(x);
       if (run_header_filter(box) == progress::waiting) return progress::waiting;
     }
     if (x.failed) return progress::failed;
@@ -464,6 +481,7 @@ net::exchange_owner::progress exchange_actor::filter(net::exchange& x, bool last
 net::exchange_owner::progress exchange_actor::run_header_filter(exchange_box& box) {
   net::exchange& x = box.x;
   x.header_filter_done = true;
+  trace(x, "header");
   if (!box.filter) box.filter.emplace(box.release->machine(), *this);
   filtering_ = filtering::header;
   const auto state =
@@ -473,7 +491,7 @@ net::exchange_owner::progress exchange_actor::run_header_filter(exchange_box& bo
   if (state == lua::script::progress::failed) {
     if (x.enabled(log_level::error)) {
       x.write(log_level::error,
-              "failed to run header_filter_by_lua*: " + box.filter->error_message());
+              "failed to run header_filter_by_lua*: " + box.filter->error());
     }
     x.failed = x.aborted = true;
     return progress::failed;
@@ -512,6 +530,7 @@ net::exchange_owner::progress exchange_actor::run_body_filter(exchange_box& box,
     send_body(x, false);
     return progress::done;
   }
+  trace(x, "body");
   filter_input_.assign(x.body_out.flatten());
   x.body_out.clear();
   x.filter_chunk = filter_input_;
@@ -524,7 +543,7 @@ net::exchange_owner::progress exchange_actor::run_body_filter(exchange_box& box,
   filtering_ = filtering::none;
   if (state == lua::script::progress::failed) {
     if (x.enabled(log_level::error)) {
-      x.write(log_level::error, "failed to run body_filter_by_lua*: " + box.filter->error_message());
+      x.write(log_level::error, "failed to run body_filter_by_lua*: " + box.filter->error());
     }
     x.failed = x.aborted = true;
     return progress::failed;
@@ -551,7 +570,7 @@ void exchange_actor::filter_progress(lua::script& resumed) {
       x.write(log_level::error,
               std::string("failed to run ") +
                   (was == filtering::header ? "header" : "body") +
-                  "_filter_by_lua*: " + resumed.error_message());
+                  "_filter_by_lua*: " + resumed.error());
     }
     x.failed = x.aborted = true;
   } else if (was == filtering::body) {
@@ -594,10 +613,7 @@ bool exchange_actor::commit_head(net::exchange& x) {
     x.content_type_suppressed = true;
     x.response_length = -1;
   }
-  if (x.content_type.empty() && !x.content_type_suppressed && x.default_type_wanted &&
-      x.settings != nullptr && x.settings->lua_use_default_type) {
-    x.content_type = x.settings->default_type;
-  }
+  give_default_type(x);
   if (x.method == net::method_head || x.status == 204 || x.status == 304 || x.status < 200) {
     x.header_only = true;
   }

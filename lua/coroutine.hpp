@@ -45,6 +45,8 @@ struct coroutine {
   bool succeeded = false;
   /// Resumed by plain coroutine.resume below a C function: it cannot wait.
   bool is_nested = false;
+  /// Made by coroutine.wrap: its errors are its resumer's.
+  bool is_wrapped = false;
   int pending_arguments = 0;
 
   /// For waits that are or have a time-out.

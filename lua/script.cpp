@@ -216,6 +216,7 @@ coroutine* script::broke(coroutine& co, int, int& arguments) {
       return nullptr;
     case coroutine_kind::user: {
       coroutine* parent = co.parent;
+      if (co.is_wrapped) remember_wrapped(co);
       co.status = coroutine_state::dead;
       if (parent == nullptr) {
         release(co, false);
@@ -267,8 +268,22 @@ void script::describe_error(coroutine& co) {
   // Some errors are no strings: ngx_lua calls those "unknown reason".
   const char* text = lua_tostring(co.state, -1);
   error_message_ = text != nullptr ? std::string(text, lua_objlen(co.state, -1)) : "unknown reason";
+  if (!wrapped_message_.empty() && error_message_ == wrapped_message_) {
+    error_ = std::move(wrapped_error_);
+    wrapped_message_.clear();
+    return;
+  }
   error_ = error_message_;
   append_traceback(error_, co);
+}
+
+// coroutine.wrap raises the error again in its resumer, whose traceback does not show where it came
+// from; the innermost one does.
+void script::remember_wrapped(coroutine& co) {
+  const char* text = lua_tostring(co.state, -1);
+  if (text == nullptr || wrapped_message_ == text) return;
+  wrapped_message_ = wrapped_error_ = text;
+  append_traceback(wrapped_error_, co);
 }
 
 void script::register_wait(coroutine& co) noexcept {

@@ -150,6 +150,7 @@ private:
   coroutine* thread_ended(coroutine& co, bool ok, int results, int& arguments);
   bool finished() const noexcept;
   void describe_error(coroutine& co);
+  void remember_wrapped(coroutine& co);
   void register_wait(coroutine& co) noexcept;
   void release(coroutine& co, bool reusable) noexcept;
   progress conclude(progress p) noexcept;
@@ -172,6 +173,8 @@ private:
   std::vector<coroutine*> ready_;  ///< First in, first out; nearly always of length 0 to 2.
   std::string error_;
   std::string error_message_;
+  std::string wrapped_message_;  ///< Of the last coroutine.wrap that failed, and with its traceback.
+  std::string wrapped_error_;
   net::belongings belongings_;
   int ctx_slot_ = 0;
 };

@@ -45,8 +45,6 @@ void write_response_head(exchange& x) {
     } else {
       x.keep_alive = false;
     }
-  } else if (x.response_length < 0 && x.version >= 1001) {
-    x.response_chunked = settings.chunked_transfer_encoding;
   }
 
   head_builder head{x.wire};

@@ -64,11 +64,23 @@ lua::vm_options machine_options(const actors::site& site, unsigned shard, unsign
   return options;
 }
 
+bool runs_at_start(lua::phase where) {
+  return where == lua::phase::init || where == lua::phase::init_worker;
+}
+
+// "init_by_lua error: ", "init_worker_by_lua_file error: "
+std::string start_error(const lua::chunk_source& chunk) {
+  return std::string(lua::name(chunk.where)) + (chunk.path.empty() ? "_by_lua" : "_by_lua_file") +
+         " error: ";
+}
+
 // Lua says `content_by_lua(nginx.conf:12):3: text`; the line in the file follows from it.
 diagnostic chunk_problem(const lua::chunk_source& chunk, const std::string& error) {
   diagnostic problem;
   if (!chunk.path.empty()) {
-    problem.reason = "failed to load external Lua file \"" + chunk.path + "\": " + error;
+    problem.reason = runs_at_start(chunk.where)
+                         ? start_error(chunk) + error
+                         : "failed to load external Lua file \"" + chunk.path + "\": " + error;
     problem.file = chunk.file;
     problem.line = static_cast<unsigned>(chunk.line);
     // "PATH:3: text" names the place itself.
@@ -80,7 +92,8 @@ diagnostic chunk_problem(const lua::chunk_source& chunk, const std::string& erro
     }
     return problem;
   }
-  problem.reason = "failed to load inlined Lua code: " + error;
+  problem.reason = runs_at_start(chunk.where) ? start_error(chunk) + error
+                                              : "failed to load inlined Lua code: " + error;
   problem.file = chunk.file;
   problem.line = static_cast<unsigned>(chunk.line);
   if (const auto at = error.find("):"); at != std::string::npos) {
@@ -193,7 +206,7 @@ tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
         const lua::chunk_source& chunk = site.chunks[static_cast<std::size_t>(site.init)];
         return tl::unexpected(diagnostics{
             {chunk.file, static_cast<unsigned>(chunk.line),
-             "init_by_lua error: " + script.error_message(), {}}});
+             start_error(chunk) + script.error_message(), {}}});
       }
     }
     machines.push_back(std::move(*machine));

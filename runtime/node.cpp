@@ -229,7 +229,7 @@ tl::expected<void, diagnostics> node::impl::init_workers(
     if (error.empty() || !problems.empty()) continue;
     const lua::chunk_source& chunk = site.chunks[static_cast<std::size_t>(site.init_worker)];
     problems.push_back({chunk.file, static_cast<unsigned>(chunk.line),
-                        "init_worker_by_lua error: " + error, {}});
+                        (chunk.path.empty() ? "init_worker_by_lua error: " : "init_worker_by_lua_file error: ") + error, {}});
   }
   if (!problems.empty()) return tl::unexpected(std::move(problems));
   return {};

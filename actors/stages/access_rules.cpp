@@ -22,7 +22,7 @@ verdict access_rules_stage::handle(exchange_box& box) {
   for (const access_rule& rule : *rules_) {
     if (!rule.covers(x.client.binary_remote_addr)) continue;
     if (rule.allow) return judge_access(box, 0);
-    if (x.enabled(net::log_level::error) && x.settings->satisfy == net::satisfy_mode::all) {
+    if (x.settings->satisfy == net::satisfy_mode::all) {
       x.write(net::log_level::error, "access forbidden by rule");
     }
     return judge_access(box, 403);
@@ -32,6 +32,7 @@ verdict access_rules_stage::handle(exchange_box& box) {
 
 verdict post_access_stage::handle(exchange_box& box) {
   const int refused = std::exchange(box.x.access_code, 0);
+  if (refused == 403) box.x.write(net::log_level::error, "access forbidden by rule");
   return refused != 0 ? finish(box, refused) : verdict::next;
 }
 

@@ -77,6 +77,10 @@ verdict lua_stage::start(exchange_box& box) {
   }
   x.step = runs;
   x.next = net::direction::onward;
+  if (x.enabled(log_level::debug)) {
+    x.write(log_level::debug, "lua " + std::string(lua::name(handler_.where)) + " handler, uri:\"" +
+                                  std::string(x.uri) + "\" c:1");
+  }
   if (!box.handler) box.handler.emplace(box.release->machine(), *box.owner);
   box.handler->start(chunk, handler_.where, &x, x);
   return judge(box);
@@ -96,7 +100,7 @@ verdict lua_stage::judge(exchange_box& box) {
       if (x.enabled(log_level::error)) {
         x.write(log_level::error,
                 handler_.where == phase::log
-                    ? "failed to run log_by_lua*: " + script.error_message()
+                    ? "failed to run log_by_lua*: " + script.error()
                     : "lua entry thread aborted: runtime error: " + script.error());
       }
       if (handler_.where == phase::log) return verdict::next;

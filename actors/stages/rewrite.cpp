@@ -162,7 +162,7 @@ rewrite_stage::step rewrite_stage::set_by_lua(exchange_box& box, const rewrite_o
     case lua::script::progress::waiting: return step::wait;
     case lua::script::progress::failed:
       if (x.enabled(log_level::error)) {
-        x.write(log_level::error, "failed to run set_by_lua*: " + script.error_message());
+        x.write(log_level::error, "failed to run set_by_lua*: " + script.error());
       }
       x.next = direction::finish;
       x.final_status = 500;

@@ -40,11 +40,15 @@ lua_State* check_coroutine(lua_State* state, int index) {
   return co;
 }
 
+// create(function, is wrapped)
 int create(lua_State* state) {
+  const bool is_wrapped = lua_toboolean(state, 2) != 0;
+  lua_settop(state, 1);
   check_function(state, 1);
   coroutine* creator = script::of(state);
   if (creator == nullptr) return call_original(state, "create");
   coroutine& co = creator->owner->create(state, coroutine_kind::user);  // Pushes the thread.
+  co.is_wrapped = is_wrapped;
   lua_pushvalue(state, 1);
   lua_xmove(state, co.state, 1);
   return 1;

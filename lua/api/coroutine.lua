@@ -14,14 +14,14 @@ local function unwrap(ok, ...)
   error((...), 0)
 end
 
-coroutine.create = create
+function coroutine.create(fn) return create(fn) end
 coroutine.resume = resume
 coroutine.yield = native.yield
 coroutine.status = native.status
 coroutine.running = native.running
 
 function coroutine.wrap(fn)
-  local co = create(fn)
+  local co = create(fn, true)
   return function(...) return unwrap(resume(co, ...)) end
 end
 

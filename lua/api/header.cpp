@@ -15,6 +15,7 @@ extern "C" {
 
 #include "lua/api/areas.hpp"
 #include "lua/current.hpp"
+#include "lua/script.hpp"
 #include "net/exchange.hpp"
 #include "net/http_date.hpp"
 #include "net/uri.hpp"
@@ -109,7 +110,10 @@ int response_fields(troupe_ffi_field* fields, int room) noexcept {
   // As the head will say it, as far as that is known now.
   const bool keeps = x->header_sent ? x->keep_alive : (x->keep_alive_wanted && !x->close_after);
   put(fields, room, count, "Connection", x->status == 101 ? "upgrade" : keeps ? "keep-alive" : "close");
-  if (x->header_sent ? x->response_chunked : (x->response_length < 0 && x->version >= 1001)) {
+  const bool head_is_due =
+      current.running != nullptr && current.running->where() == phase::header_filter;
+  if (x->header_sent ? x->response_chunked
+                     : head_is_due && x->response_length < 0 && x->version >= 1001) {
     put(fields, room, count, "Transfer-Encoding", "chunked");
   }
   return count;

@@ -186,7 +186,7 @@ int flush(lua_State* state) {
   return lua_yield(state, 0);
 }
 
-// state(): what flush and eof decide by. -> header_sent, gathering, eof, has output
+// state(): what flush and eof decide by. -> header_sent, gathering, eof, has output, raw
 int state(lua_State* state) {
   net::exchange* x = current.exchange;
   if (x == nullptr) return 0;
@@ -194,7 +194,8 @@ int state(lua_State* state) {
   lua_pushboolean(state, x->buffering_http10);
   lua_pushboolean(state, x->eof_sent);
   lua_pushboolean(state, !x->body_out.empty() || x->body_bytes_sent > 0);
-  return 4;
+  lua_pushboolean(state, x->raw_socket_taken);
+  return 5;
 }
 
 // eof(): the output is complete.

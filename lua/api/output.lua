@@ -109,8 +109,9 @@ function ngx.flush(...)
     error("bad argument #1 to 'flush' (boolean expected, got " .. type(wait) .. ")", 2)
   end
   check.phase(check.output_phases)
-  local sent, gathering, eof, has_output = native.state()
+  local sent, gathering, eof, has_output, raw = native.state()
   if sent == nil then error("no request found", 2) end
+  if raw then return nil, "raw request socket acquired" end
   if eof then return nil, "seen eof" end
   if gathering then return nil, "buffering" end
   if not sent or (not has_output and not wait) then return nil, "nothing to flush" end
@@ -120,7 +121,9 @@ end
 function ngx.eof(...)
   if select("#", ...) > 0 then error("no argument is expected", 2) end
   check.phase(check.output_phases)
-  if native.state() == nil then error("no request found", 2) end
+  local sent, _, _, _, raw = native.state()
+  if sent == nil then error("no request found", 2) end
+  if raw then return nil, "raw request socket acquired" end
   return native.eof()
 end
 
