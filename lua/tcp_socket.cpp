@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "lua/script.hpp"
+#include "lua/socket_words.hpp"
 #include "net/client_services.hpp"
 #include "net/event_loop.hpp"
 #include "net/exchange.hpp"
@@ -17,21 +18,6 @@ namespace troupe::lua {
 using net::log_level;
 
 namespace {
-
-std::string words(const std::error_code& error) {
-  const char* text = strerrordesc_np(error.value());
-  std::string result = text != nullptr ? text : "unknown error";
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return result;
-}
-
-std::string failed(const char* call, const std::error_code& error) {
-  const char* text = strerrordesc_np(error.value());
-  return std::string(call) + " failed (" + std::to_string(error.value()) + ": " +
-         (text != nullptr ? text : "Unknown error") + ")";
-}
 
 std::string hex(const void* pointer) {
   char text[32];
@@ -272,18 +258,13 @@ tcp_socket::progress tcp_socket::begin_connect() {
   const std::string& host = host_name_;
   net::address to;
   if (host.starts_with("unix:")) {
-    sockaddr_un path{};
-    path.sun_family = AF_UNIX;
-    const std::string_view name = std::string_view(host).substr(5);
-    if (name.empty() || name.size() >= sizeof path.sun_path) {
+    const auto path = net::address::parse_unix(host);
+    if (!path) {
       fail("failed to parse host name \"" + host + "\": no path in the unix domain socket");
       drop_stream();
       return progress::done;
     }
-    std::memcpy(path.sun_path, name.data(), name.size());
-    to = net::address::from(reinterpret_cast<const sockaddr*>(&path),
-                            static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + 1));
-    return connect_to(to);
+    return connect_to(*path);
   }
   if (auto literal = net::address::parse_literal(host)) {
     literal->port(port_);

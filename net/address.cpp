@@ -148,6 +148,17 @@ bool operator==(const address& a, const address& b) noexcept {
   return a.port() == b.port() && a.binary() == b.binary();
 }
 
+std::optional<address> address::parse_unix(std::string_view text) noexcept {
+  sockaddr_un path{};
+  path.sun_family = AF_UNIX;
+  if (!text.starts_with("unix:")) return {};
+  text.remove_prefix(5);
+  if (text.empty() || text.size() >= sizeof path.sun_path) return {};
+  std::memcpy(path.sun_path, text.data(), text.size());
+  return from(reinterpret_cast<const sockaddr*>(&path),
+              static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + text.size() + 1));
+}
+
 std::optional<address> address::parse_literal(std::string_view text) noexcept {
   if (text.size() > 2 && text.front() == '[' && text.back() == ']') {
     text = text.substr(1, text.size() - 2);

@@ -30,6 +30,9 @@ public:
   /// A numeric address without port, IPv6 with or without brackets; none if it is a name.
   static std::optional<address> parse_literal(std::string_view text) noexcept;
 
+  /// `unix:/path`; none if there is no path or it is too long.
+  static std::optional<address> parse_unix(std::string_view text) noexcept;
+
   [[nodiscard]] int family() const noexcept { return storage_.base.sa_family; }
   [[nodiscard]] const sockaddr* raw() const noexcept { return &storage_.base; }
   [[nodiscard]] socklen_t size() const noexcept { return size_; }

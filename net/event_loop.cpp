@@ -58,6 +58,7 @@ void event_loop::post(std::function<void()> task) {
   bool first = false;
   {
     const std::lock_guard lock(mutex_);
+    if (ended_) return;
     first = tasks_.empty();
     tasks_.push_back(std::move(task));
   }
@@ -114,6 +115,11 @@ void event_loop::run() {
   timers_.set_clock(clock_.monotonic_ms());
   run_tasks();  // Posted before the thread started.
   while (!stopped_.load(std::memory_order_acquire)) turn_once();
+  // Nobody runs what is left; who waits for a task learns it by the task's destruction.
+  std::vector<std::function<void()>> left;
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  left.swap(tasks_);
 }
 
 void event_loop::stop() {

@@ -51,7 +51,7 @@ public:
   /// before close().
   void forget(int fd, io_handler& handler) noexcept;
 
-  /// Runs `task` on the loop's thread. Thread: any.
+  /// Runs `task` on the loop's thread; after the end of run() it is destroyed unrun. Thread: any.
   void post(std::function<void()> task);
 
   /// Called after each batch of handlers and before the loop sleeps; returns whether work is left.
@@ -88,6 +88,7 @@ private:
   std::atomic<bool> stopped_{false};
   std::mutex mutex_;
   std::vector<std::function<void()>> tasks_;  ///< Under mutex_.
+  bool ended_ = false;                        ///< Under mutex_: run() has returned.
   std::vector<std::function<void()>> running_;
 };
 

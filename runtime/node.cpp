@@ -70,7 +70,7 @@ struct node::impl {
   tl::expected<void, diagnostics> init_workers(
       const std::vector<std::shared_ptr<actors::shard_release>>& releases,
       const actors::site& site);
-  void swap(const std::vector<std::shared_ptr<actors::shard_release>>& releases,
+  void swap(std::vector<std::shared_ptr<actors::shard_release>> releases,
             std::vector<bound_socket> sockets, const std::shared_ptr<actors::site>& site);
   void drop(std::vector<std::shared_ptr<actors::shard_release>>& releases);
   void end(shard_place& place);
@@ -86,6 +86,7 @@ struct node::impl {
   std::unique_ptr<caf::actor_system> system;
   std::vector<std::unique_ptr<shard_place>> places;
   std::mutex mutex;  ///< Guards what reload() and stop() change from several threads.
+  std::mutex reloading;  ///< Held by reload(): the shards stay until it has left.
   std::vector<std::shared_ptr<const net::log_context>> logs;  ///< Every one that log() ever gave.
   std::vector<listener_info> infos;
   std::vector<net::address> bound;  ///< The addresses as configured, by their sockets.
@@ -209,8 +210,9 @@ tl::expected<void, diagnostics> node::impl::init_workers(
   for (std::size_t i = 0; i < places.size(); ++i) {
     auto result = std::make_shared<std::promise<std::string>>();
     results.push_back(result->get_future());
-    actors::shard& home = *places[i]->shard;
-    home.post([&home, release = releases[i], chunk = site.init_worker, result] {
+    places[i]->shard->post([&place = *places[i], release = releases[i], chunk = site.init_worker, result] {
+      if (place.is_stopping) return;  // The promise goes unkept.
+      actors::shard& home = *place.shard;
       release->attach(home);
       if (chunk < 0) {
         result->set_value({});
@@ -225,7 +227,11 @@ tl::expected<void, diagnostics> node::impl::init_workers(
   }
   diagnostics problems;
   for (auto& each : results) {
-    const std::string error = each.get();
+    std::string error = "the node stops";  // A shard that has ended runs no task any more.
+    try {
+      error = each.get();
+    } catch (const std::future_error&) {
+    }
     if (error.empty() || !problems.empty()) continue;
     const lua::chunk_source& chunk = site.chunks[static_cast<std::size_t>(site.init_worker)];
     problems.push_back({chunk.file, static_cast<unsigned>(chunk.line),
@@ -235,12 +241,15 @@ tl::expected<void, diagnostics> node::impl::init_workers(
   return {};
 }
 
-void node::impl::swap(const std::vector<std::shared_ptr<actors::shard_release>>& releases,
+// The shards take the releases over: their last reference must not be dropped by another thread.
+void node::impl::swap(std::vector<std::shared_ptr<actors::shard_release>> releases,
                       std::vector<bound_socket> sockets, const std::shared_ptr<actors::site>& site) {
   each_shard([&](shard_place& place) {
     actors::shard& home = *place.shard;
     const unsigned index = home.index();
-    home.use(releases[index]);
+    auto release = std::move(releases[index]);
+    if (place.is_stopping) return;
+    home.use(std::move(release));
     // Listeners whose address is no longer configured close; the others find their new servers.
     std::erase_if(place.listeners, [&](shard_listener& listener) {
       for (std::size_t group = 0; group < site->listens.size(); ++group) {
@@ -325,7 +334,7 @@ tl::expected<void, diagnostics> node::start() {
     wait();
     return done;
   }
-  self.swap(*releases, std::move(sockets), site);
+  self.swap(std::move(*releases), std::move(sockets), site);
   return {};
 }
 
@@ -339,7 +348,8 @@ void node::impl::end(shard_place& place) {
   actors::shard& home = *place.shard;
   auto finish = [&home] {
     home.use(nullptr);
-    home.loop().post([&home] { home.stop(); });
+    // Workers of a reload that comes too late.
+    home.end_residents(false, [&home] { home.loop().post([&home] { home.stop(); }); });
   };
   if (const auto release = home.current()) release->run_exit_worker(finish);
   else finish();
@@ -373,6 +383,7 @@ int node::wait() {
   for (auto& place : self.places) {
     if (place && place->shard) place->shard->join();
   }
+  const std::lock_guard whole(self.reloading);
   const std::lock_guard lock(self.mutex);
   self.places.clear();
   self.system.reset();
@@ -383,6 +394,7 @@ int node::wait() {
 
 tl::expected<void, diagnostics> node::reload() {
   impl& self = *impl_;
+  const std::lock_guard whole(self.reloading);
   auto loaded = load_configuration(self.options, self.files);
   if (!loaded) return tl::unexpected(loaded.error());
   self.shift_ports(*loaded->site);
@@ -401,13 +413,20 @@ tl::expected<void, diagnostics> node::reload() {
     self.drop(*releases);
     return done;
   }
+  bool is_stopping = false;
   {
     const std::lock_guard lock(self.mutex);
-    if (self.is_stopping) return {};
-    self.logs.push_back(site->error_log);
-    self.loaded = std::move(*loaded);
+    is_stopping = self.is_stopping;
+    if (!is_stopping) {
+      self.logs.push_back(site->error_log);
+      self.loaded = std::move(*loaded);
+    }
   }
-  self.swap(*releases, std::move(sockets), site);
+  if (is_stopping) {
+    self.drop(*releases);
+    return {};
+  }
+  self.swap(std::move(*releases), std::move(sockets), site);
   return {};
 }
 

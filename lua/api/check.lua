@@ -3,6 +3,7 @@
 -- `ngx` (ngx.status, ngx.ctx …).
 local error, type, tostring, setmetatable = error, type, tostring, setmetatable
 local band = require("bit").band
+local concat = table.concat
 local getinfo = debug.getinfo
 
 local check = {}
@@ -48,6 +49,37 @@ end
 function check.number_only(value)
   if type(value) ~= "number" then error("number argument only", 3) end
   return value
+end
+
+local function flatten(list, pieces, count, level)
+  for i = 1, #list do
+    local piece = list[i]
+    local kind = type(piece)
+    if kind == "string" then
+      count = count + 1
+      pieces[count] = piece
+    elseif kind == "number" then
+      count = count + 1
+      pieces[count] = tostring(piece)
+    elseif kind == "table" then
+      count = flatten(piece, pieces, count, level + 1)
+    else
+      argument_error(1, "bad data type " .. kind .. " found", level)
+    end
+  end
+  return count
+end
+
+-- What a socket's send() takes, as a string; tables of it may be nested. `level` as argument_error's.
+function check.socket_data(data, level)
+  local kind = type(data)
+  if kind == "string" then return data end
+  if kind == "table" then
+    local pieces = {}
+    return concat(pieces, "", 1, flatten(data, pieces, 0, level + 1))
+  end
+  if kind == "number" or kind == "boolean" or kind == "nil" then return tostring(data) end
+  argument_error(1, "string, number, boolean, nil, or array table expected, got " .. kind, level)
 end
 
 -- Room for the results of C functions: one buffer for all, good until the next call that asks for

@@ -3,7 +3,7 @@
 local c, ngx, native, check = ...
 local ffi = require "ffi"
 local type, select, error, tostring, tonumber = type, select, error, tostring, tonumber
-local setmetatable, concat, floor = setmetatable, table.concat, math.floor
+local setmetatable, floor = setmetatable, math.floor
 local argument_error = check.argument_error
 
 -- Kinds of native.receive.
@@ -138,40 +138,11 @@ tcp.settimeouts, request_methods.settimeouts = settimeouts, settimeouts
 
 -- Writing -----------------------------------------------------------------------------------------
 
-local function flatten(list, pieces, count, level)
-  for i = 1, #list do
-    local piece = list[i]
-    local kind = type(piece)
-    if kind == "string" then
-      count = count + 1
-      pieces[count] = piece
-    elseif kind == "number" then
-      count = count + 1
-      pieces[count] = tostring(piece)
-    elseif kind == "table" then
-      count = flatten(piece, pieces, count, level + 1)
-    else
-      argument_error(1, "bad data type " .. kind .. " found", level)
-    end
-  end
-  return count
-end
-
 function tcp.send(self, ...)
   local count = select("#", ...)
   if count ~= 1 then count_error(nil, "2 arguments", count + 1) end
   check_self(self, "send")
-  local data = ...
-  local kind = type(data)
-  if kind == "table" then
-    local pieces = {}
-    data = concat(pieces, "", 1, flatten(data, pieces, 0, 2))
-  elseif kind == "number" or kind == "boolean" or kind == "nil" then
-    data = tostring(data)
-  elseif kind ~= "string" then
-    argument_error(1, "string, number, boolean, nil, or array table expected, got " .. kind, 1)
-  end
-  return native.send(self[1], data)
+  return native.send(self[1], check.socket_data((...), 2))
 end
 
 -- Reading -----------------------------------------------------------------------------------------

@@ -7,6 +7,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include <csignal>
 #include <string>
 #include <vector>
@@ -122,4 +125,19 @@ TEST(command_line, help_and_version_go_to_stdout) {
 }
 
 }  // namespace
+TEST(command_line, a_stop_in_the_middle_of_a_reload_ends_the_node_all_the_same) {
+  for (int round = 0; round < 12; ++round) {
+    test_node node({.shards = 2, .conf = R"(
+        init_worker_by_lua_block { ngx.timer.at(60, function() end) ngx.sleep(0.002) }
+        exit_worker_by_lua_block { ngx.sleep(0.001) }
+        server { listen @port@; return 204; })"});
+    node.signal(SIGHUP);
+    if (round % 3 == 1) {
+      EXPECT_EQ(test_client(node).get("/").status, 204);
+    }
+    if (round % 3 == 2) std::this_thread::sleep_for(std::chrono::milliseconds(round));
+    EXPECT_EQ(node.stop(round % 2 == 0 ? SIGQUIT : SIGTERM), 0) << node.log();
+  }
+}
+
 }  // namespace troupe::tests

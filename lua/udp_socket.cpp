@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lua/udp_socket.hpp"
+
+#include "lua/script.hpp"
+#include "lua/socket_words.hpp"
+#include "net/client_services.hpp"
+#include "net/event_loop.hpp"
+#include "net/exchange.hpp"
+
+namespace troupe::lua {
+
+using net::log_level;
+
+udp_socket::udp_socket(script& maker)
+    : host_(maker.host()), x_(maker.exchange()), log_(&maker.log()) {
+  join(maker.belongings());
+}
+
+udp_socket::~udp_socket() = default;
+
+void udp_socket::on_owner_ended() noexcept {
+  cancel();
+  close();
+  x_ = nullptr;
+  log_ = nullptr;
+}
+
+const net::location_settings& udp_socket::settings() const noexcept {
+  static const net::location_settings standard;
+  return x_ != nullptr && x_->settings != nullptr ? *x_->settings : standard;
+}
+
+void udp_socket::log_error(const std::string& text) const {
+  if (log_ == nullptr || !settings().lua_socket_log_errors || !log_->enabled(log_level::error)) return;
+  log_->write(log_level::error, text);
+}
+
+void udp_socket::log_debug(const std::string& text) const {
+  if (log_ != nullptr && log_->enabled(log_level::debug)) log_->write(log_level::debug, text);
+}
+
+void udp_socket::begin_wait(wait_token token) noexcept {
+  token_ = token;
+  if (is_pending()) return;  // The resolver has a time-out of its own.
+  const std::int64_t ms = timeout_ms > 0 ? timeout_ms : settings().lua_socket_read_timeout;
+  if (ms > 0) host_.loop().timers().arm(*this, ms);
+}
+
+void udp_socket::wake() noexcept {
+  host_.loop().timers().cancel(*this);
+  if (const wait_token token = std::exchange(token_, wait_token::none); token != wait_token::none) {
+    host_.wake(token);
+  }
+}
+
+void udp_socket::cancel() noexcept {
+  token_ = wait_token::none;
+  query::cancel();
+  host_.loop().timers().cancel(*this);
+}
+
+void udp_socket::close() noexcept { socket_.reset(); }
+
+// --- The peer -------------------------------------------------------------------------------------
+
+udp_socket::progress udp_socket::set_peer(std::string host, std::uint16_t port) {
+  if (socket_) {
+    log_debug("lua udp socket reconnect without shutting down");
+    close();
+  }
+  last = {};
+  port_ = port;
+  if (host.starts_with("unix:")) {
+    if (auto path = net::address::parse_unix(host)) {
+      connect_to(*path);
+    } else {
+      last.error = "failed to parse host name \"" + host + "\": no path in the unix domain socket";
+    }
+    return progress::done;
+  }
+  if (auto literal = net::address::parse_literal(host)) {
+    log_debug("lua udp socket network address given directly");
+    literal->port(port);
+    connect_to(*literal);
+    return progress::done;
+  }
+  net::resolver& names = host_.services().names.get(
+      settings().resolver ? *settings().resolver : net::resolver_settings{});
+  if (const auto known = names.known(host); !known.empty()) {
+    net::address to = known.front();
+    to.port(port);
+    connect_to(to);
+    return progress::done;
+  }
+  names.start(host, *this, settings().resolver_timeout);
+  return progress::waiting;
+}
+
+void udp_socket::on_resolved(std::span<const net::address> addresses,
+                             std::string_view error) noexcept {
+  if (addresses.empty()) {
+    last.error = error;
+  } else {
+    net::address to = addresses.front();
+    to.port(port_);
+    connect_to(to);
+  }
+  wake();
+}
+
+void udp_socket::connect_to(const net::address& to) {
+  net::datagram_socket::observer& watcher = *this;
+  socket_ = std::make_unique<net::datagram_socket>(host_.loop(), watcher);
+  if (const auto error = socket_->connect(to, from); error) {
+    log_error(failed("connect()", error) + ", upstream: " + to.text());
+    last.error = words(error);
+    socket_.reset();
+  }
+}
+
+// --- Datagrams ------------------------------------------------------------------------------------
+
+std::string udp_socket::send(std::string_view datagram) {
+  const net::io_result sent = socket_->send(datagram);
+  if (sent.error) return words(sent.error);
+  return sent.bytes == datagram.size() ? "" : "partial write";
+}
+
+udp_socket::progress udp_socket::receive(std::size_t most) {
+  most_ = most;
+  last = {};
+  return try_receive() ? progress::done : progress::waiting;
+}
+
+bool udp_socket::try_receive() {
+  const auto room = host_.loop().scratch();
+  const net::io_result got = socket_->receive(room.first(std::min(most_, room.size())));
+  if (got.would_block()) return false;
+  if (got.error) {
+    log_error(failed("recv()", got.error));
+    last.error = words(got.error);
+  } else {
+    last.data.assign(room.data(), got.bytes);
+  }
+  return true;
+}
+
+void udp_socket::on_ready() noexcept {
+  if (is_busy() && !is_pending() && try_receive()) wake();
+}
+
+void udp_socket::on_timer() noexcept {
+  log_error("lua udp socket read timed out");
+  last.error = "timeout";
+  wake();
+}
+
+}  // namespace troupe::lua
