@@ -194,7 +194,7 @@ TEST(timer, a_graceful_stop_lets_callbacks_finish_and_a_fast_one_does_not) {
 }
 
 TEST(timer, a_hundred_thousand_leave_nothing_behind) {
-  EXPECT_EQ(answer(R"(
+  const std::string said = answer(R"(
       local function rss()
           for line in io.lines("/proc/self/status") do
               local kb = line:match('VmRSS:%s+(%d+)')
@@ -210,8 +210,12 @@ TEST(timer, a_hundred_thousand_leave_nothing_behind) {
           if round == 200 then collectgarbage() before = rss() end
       end
       collectgarbage()
-      ngx.print(ran, " ", rss() - before < 4096 and "flat" or rss() - before))"),
-            "100000 flat");
+      ngx.print(ran, " ", rss() - before < 4096 and "flat" or rss() - before))");
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  EXPECT_EQ(said.substr(0, 7), "100000 ");  // Sanitizers keep what was freed.
+#else
+  EXPECT_EQ(said, "100000 flat");
+#endif
 }
 
 }  // namespace troupe::tests
