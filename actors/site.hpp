@@ -17,6 +17,7 @@
 #include "lua/location_match.hpp"
 #include "lua/regex.hpp"
 #include "lua/server_name_match.hpp"
+#include "lua/thread_pool.hpp"
 #include "lua/vm.hpp"
 #include "net/address.hpp"
 #include "net/settings.hpp"
@@ -103,6 +104,7 @@ struct site {
   std::string package_cpath;
   int regex_cache_entries = 1024;
   int regex_match_limit = 0;
+  std::vector<lua::thread_pool_definition> thread_pools;
   int most_pending_timers = 1024;
   int most_running_timers = 256;
   int shards = 0;                         ///< worker_processes; 0: auto.

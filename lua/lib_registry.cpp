@@ -7,12 +7,40 @@
 namespace troupe::lua {
 namespace {
 
+constexpr std::string_view part = {
+#include "lua/lib/resty/core/part.lua.inc"
+};
+
 constexpr std::array modules = {
     lib_module{"resty.core", {
 #include "lua/lib/resty/core.lua.inc"
     }},
     lib_module{"resty.core.base", {
 #include "lua/lib/resty/core/base.lua.inc"
+    }},
+    lib_module{"resty.core.utils", {
+#include "lua/lib/resty/core/utils.lua.inc"
+    }},
+    lib_module{"resty.core.base64", part},
+    lib_module{"resty.core.coroutine", part},
+    lib_module{"resty.core.ctx", part},
+    lib_module{"resty.core.exit", part},
+    lib_module{"resty.core.hash", part},
+    lib_module{"resty.core.misc", part},
+    lib_module{"resty.core.ndk", part},
+    lib_module{"resty.core.param", part},
+    lib_module{"resty.core.phase", part},
+    lib_module{"resty.core.regex", part},
+    lib_module{"resty.core.request", part},
+    lib_module{"resty.core.response", part},
+    lib_module{"resty.core.shdict", part},
+    lib_module{"resty.core.socket", part},
+    lib_module{"resty.core.time", part},
+    lib_module{"resty.core.uri", part},
+    lib_module{"resty.core.var", part},
+    lib_module{"resty.core.worker", part},
+    lib_module{"ngx.process", {
+#include "lua/lib/ngx/process.lua.inc"
     }},
     lib_module{"ngx.resp", {
 #include "lua/lib/ngx/resp.lua.inc"

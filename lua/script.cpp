@@ -465,6 +465,9 @@ bool script::run_abort_handler() {
 void script::release(coroutine& co, bool reusable) noexcept {
   if (co.token != wait_token::none) {
     host_.waits.take(co.token);
+    if (co.timer.is_armed() && log_ != nullptr && log_->enabled(net::log_level::debug)) {
+      log_->write(net::log_level::debug, "lua clean up the timer for pending ngx.sleep");
+    }
     host_.loop().timers().cancel(co.timer);
     if (co.cancel != nullptr) co.cancel(co.operation);
     co.token = wait_token::none;

@@ -37,7 +37,10 @@ boundary::boundary(std::string text, bool keep) : pattern(std::move(text)), incl
 }
 
 tcp_socket::tcp_socket(script& maker)
-    : host_(maker.host()), x_(maker.exchange()), log_(&maker.log()) {
+    : host_(maker.host()),
+      x_(maker.exchange()),
+      request_(key_of(maker.exchange())),
+      log_(&maker.log()) {
   reader_.self = writer_.self = this;
   reader_.which = side::reader;
   writer_.which = side::writer;
@@ -45,6 +48,10 @@ tcp_socket::tcp_socket(script& maker)
 }
 
 tcp_socket::~tcp_socket() { drop_stream(); }
+
+tcp_socket::request_key tcp_socket::key_of(const net::exchange* x) noexcept {
+  return x != nullptr ? request_key{x->client.number, x->client.requests} : request_key{};
+}
 
 void tcp_socket::on_owner_ended() noexcept {
   cancel(side::reader);
@@ -100,8 +107,12 @@ void tcp_socket::log_error(const std::string& text, bool crit) const {
   log_->write(level, text);
 }
 
+bool tcp_socket::logs_debug() const noexcept {
+  return log_ != nullptr && log_->enabled(log_level::debug);
+}
+
 void tcp_socket::log_debug(const std::string& text) const {
-  if (log_ != nullptr && log_->enabled(log_level::debug)) log_->write(log_level::debug, text);
+  if (logs_debug()) log_->write(log_level::debug, text);
 }
 
 void tcp_socket::log_closed(const char* doing) const {
@@ -140,6 +151,8 @@ void tcp_socket::cancel(side which) noexcept {
   if (one.token == wait_token::none) return;
   one.token = wait_token::none;
   host_.loop().timers().cancel(one);
+  if (step_ == step::resolving) log_debug("lua tcp socket abort resolver");
+  if (step_ == step::queued) log_debug("lua tcp socket abort queueing");
   // A connect or a write that nobody waits for leaves nothing that could be used.
   if (which == side::writer) drop_stream();
 }
@@ -202,6 +215,7 @@ tcp_socket::progress tcp_socket::connect(std::string host, std::uint16_t port,
     log_debug("lua tcp socket reconnect without shutting down");
     drop_stream();
   }
+  if (was_used_) log_debug("lua reuse socket upstream ctx");
   host_name_ = std::move(host);
   port_ = port;
   address_text_.clear();

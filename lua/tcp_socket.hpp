@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lua/wait_table.hpp"
@@ -110,6 +111,7 @@ public:
   void log_closed(const char* doing) const;
   void log_error(const std::string& text, bool crit = false) const;
   void log_debug(const std::string& text) const;
+  [[nodiscard]] bool logs_debug() const noexcept;
   [[nodiscard]] const net::location_settings& settings() const noexcept;
 
   // Time-outs in milliseconds; 0: the configuration's.
@@ -118,6 +120,10 @@ public:
   [[nodiscard]] std::int64_t timeout_of(side which, bool connecting) const noexcept;
 
   void on_owner_ended() noexcept override;
+  /// It has ended with a subrequest of the request whose code this is.
+  [[nodiscard]] bool is_of_another_part(const net::exchange* x) const noexcept {
+    return owner() == nullptr && request_ != request_key{} && request_ == key_of(x);
+  }
 
 private:
   struct waiting final : net::timer {
@@ -152,8 +158,13 @@ private:
   }
   void take_input(std::size_t size, std::string& into);
 
+  /// Connection and request, the same for all parts of a request; zeros: none.
+  using request_key = std::pair<std::uint64_t, std::uint64_t>;
+  static request_key key_of(const net::exchange* x) noexcept;
+
   script_host& host_;
   net::exchange* x_;
+  request_key request_;
   const net::log_context* log_;
   std::unique_ptr<net::stream> stream_;
   std::string host_name_;

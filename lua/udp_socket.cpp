@@ -12,11 +12,18 @@ namespace troupe::lua {
 using net::log_level;
 
 udp_socket::udp_socket(script& maker)
-    : host_(maker.host()), x_(maker.exchange()), log_(&maker.log()) {
+    : host_(maker.host()),
+      x_(maker.exchange()),
+      request_(key_of(maker.exchange())),
+      log_(&maker.log()) {
   join(maker.belongings());
 }
 
 udp_socket::~udp_socket() = default;
+
+udp_socket::request_key udp_socket::key_of(const net::exchange* x) noexcept {
+  return x != nullptr ? request_key{x->client.number, x->client.requests} : request_key{};
+}
 
 void udp_socket::on_owner_ended() noexcept {
   cancel();
@@ -68,6 +75,8 @@ udp_socket::progress udp_socket::set_peer(std::string host, std::uint16_t port) 
     log_debug("lua udp socket reconnect without shutting down");
     close();
   }
+  if (was_used_) log_debug("lua reuse socket upstream ctx");
+  was_used_ = true;
   last = {};
   port_ = port;
   if (host.starts_with("unix:")) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "lua/wait_table.hpp"
 #include "net/belongings.hpp"
@@ -34,8 +35,6 @@ class udp_socket final : public net::belonging,
                          private net::resolver::query,
                          private net::timer {
 public:
-  static constexpr std::size_t largest_datagram = 8192;
-
   explicit udp_socket(script& maker);
   ~udp_socket() override;
 
@@ -67,6 +66,10 @@ public:
   net::address from;            ///< The local address of the next set_peer().
 
   void on_owner_ended() noexcept override;
+  /// It has ended with a subrequest of the request whose code this is.
+  [[nodiscard]] bool is_of_another_part(const net::exchange* x) const noexcept {
+    return owner() == nullptr && request_ != request_key{} && request_ == key_of(x);
+  }
 
 private:
   void on_ready() noexcept override;
@@ -76,13 +79,19 @@ private:
   bool try_receive();
   void wake() noexcept;
 
+  /// Connection and request, the same for all parts of a request; zeros: none.
+  using request_key = std::pair<std::uint64_t, std::uint64_t>;
+  static request_key key_of(const net::exchange* x) noexcept;
+
   script_host& host_;
   net::exchange* x_;
+  request_key request_;
   const net::log_context* log_;
   std::unique_ptr<net::datagram_socket> socket_;
   wait_token token_ = wait_token::none;
   std::size_t most_ = 0;
   std::uint16_t port_ = 0;
+  bool was_used_ = false;
 };
 
 }  // namespace troupe::lua

@@ -30,6 +30,7 @@ namespace troupe::lua {
 struct coroutine;
 class shared_dict;
 class timer_set;
+struct worker_threads;
 
 /// A script of the configuration.
 struct chunk_source {
@@ -50,6 +51,7 @@ struct vm_options {
   const net::variable_table* variables = nullptr;  ///< Of the release; outlives the VM.
   int regex_cache_entries = 1024;
   int regex_match_limit = 0;
+  std::shared_ptr<const worker_threads> threads;  ///< Null: none.
   int most_pending_timers = 1024;
   int most_running_timers = 256;
   int shard = 0;

@@ -185,13 +185,27 @@ diagnostics check_chunks(const actors::site& site) {
 }
 
 tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
-    const actors::site& site, dictionaries& dicts, unsigned shards) {
+    const std::shared_ptr<const actors::site>& shared_site, dictionaries& dicts,
+    lua::thread_pools& pools, unsigned shards) {
+  const actors::site& site = *shared_site;
+  std::vector<std::pair<std::string, lua::shared_dict*>> shared_dicts;
+  for (const actors::dict_definition& dict : site.dicts) {
+    shared_dicts.emplace_back(dict.name, &dicts.get(dict.name, dict.capacity));
+  }
+  auto threads = std::make_shared<lua::worker_threads>();
+  threads->pools = &pools;
+  threads->definitions = site.thread_pools;
+  threads->definitions.push_back({.name = "default"});  // nginx has it unless it is defined.
+  threads->factory = std::make_shared<const lua::vm_factory>([shared_site, shared_dicts, shards] {
+    lua::vm_options options = machine_options(*shared_site, 0, shards);
+    options.shared_dicts = shared_dicts;
+    return lua::vm::create(std::move(options));
+  });
   std::vector<std::unique_ptr<lua::vm>> machines;
   for (unsigned shard = 0; shard < shards; ++shard) {
     lua::vm_options options = machine_options(site, shard, shards);
-    for (const actors::dict_definition& dict : site.dicts) {
-      options.shared_dicts.emplace_back(dict.name, &dicts.get(dict.name, dict.capacity));
-    }
+    options.shared_dicts = shared_dicts;
+    options.threads = threads;
     auto machine = lua::vm::create(std::move(options));
     if (!machine) return tl::unexpected(diagnostics{{{}, 0, machine.error(), {}}});
     if (diagnostics problems = compile_all(**machine, site); !problems.empty()) {

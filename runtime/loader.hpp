@@ -47,6 +47,7 @@ diagnostics check_chunks(const actors::site& site);
 
 /// A VM for each shard, with every chunk compiled and init_by_lua run.
 tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
-    const actors::site& site, dictionaries& dicts, unsigned shards);
+    const std::shared_ptr<const actors::site>& site, dictionaries& dicts,
+    lua::thread_pools& pools, unsigned shards);
 
 }  // namespace troupe

@@ -80,6 +80,7 @@ struct node::impl {
   node_options options;
   log_files files;
   dictionaries dicts;
+  lua::thread_pools threads;
   std::shared_ptr<const net::log_context> early_log;
   std::optional<loaded_configuration> loaded;
   system_config config;
@@ -195,7 +196,7 @@ void node::impl::each_shard(const std::function<void(shard_place&)>& work) {
 
 tl::expected<std::vector<std::shared_ptr<actors::shard_release>>, diagnostics> node::impl::prepare(
     const std::shared_ptr<actors::site>& site) {
-  auto machines = build_machines(*site, dicts, static_cast<unsigned>(places.size()));
+  auto machines = build_machines(site, dicts, threads, static_cast<unsigned>(places.size()));
   if (!machines) return tl::unexpected(machines.error());
   std::vector<std::shared_ptr<actors::shard_release>> releases;
   for (auto& machine : *machines) {
@@ -384,6 +385,7 @@ int node::wait() {
     if (place && place->shard) place->shard->join();
   }
   const std::lock_guard whole(self.reloading);
+  self.threads.stop();  // Their ends are told to the shards' loops.
   const std::lock_guard lock(self.mutex);
   self.places.clear();
   self.system.reset();

@@ -22,6 +22,21 @@ local function argument_error(index, text, level)
 end
 check.argument_error = argument_error
 
+-- The same for functions whose argument 1 is the object: in a method call it does not count.
+local function method_error(index, text, level)
+  local called_as = getinfo(level + 1, "n").namewhat
+  argument_error(called_as == "method" and index - 1 or index, text, level + 1)
+end
+check.method_error = method_error
+
+-- A string or a number; `index` counts the object. Called by a method.
+function check.method_text(value, index)
+  local kind = type(value)
+  if kind == "string" then return value end
+  if kind == "number" then return tostring(value) end
+  method_error(index, "string expected, got " .. kind, 2)
+end
+
 -- Arguments ---------------------------------------------------------------------------------------
 
 -- nil and false count as "", other values become strings (ngx.escape_uri, ngx.md5 …).
@@ -64,13 +79,13 @@ local function flatten(list, pieces, count, level)
     elseif kind == "table" then
       count = flatten(piece, pieces, count, level + 1)
     else
-      argument_error(1, "bad data type " .. kind .. " found", level)
+      method_error(2, "bad data type " .. kind .. " found", level)
     end
   end
   return count
 end
 
--- What a socket's send() takes, as a string; tables of it may be nested. `level` as argument_error's.
+-- What a socket's send() takes, as a string; tables of it may be nested. `level` as method_error's.
 function check.socket_data(data, level)
   local kind = type(data)
   if kind == "string" then return data end
@@ -79,7 +94,7 @@ function check.socket_data(data, level)
     return concat(pieces, "", 1, flatten(data, pieces, 0, level + 1))
   end
   if kind == "number" or kind == "boolean" or kind == "nil" then return tostring(data) end
-  argument_error(1, "string, number, boolean, nil, or array table expected, got " .. kind, level)
+  method_error(2, "string, number, boolean, nil, or array table expected, got " .. kind, level)
 end
 
 -- Room for the results of C functions: one buffer for all, good until the next call that asks for

@@ -53,6 +53,11 @@ std::string text_at(lua_State* state, int index) {
   return text != nullptr ? std::string(text, size) : std::string();
 }
 
+// After the end of its owner it is closed; for other parts of the same request it is none of theirs.
+void check_part(lua_State* state, const tcp_socket& socket) {
+  if (socket.is_of_another_part(current.exchange)) luaL_error(state, "bad request");
+}
+
 // Whose socket it is: only the request, timer or worker that made it may use it.
 void check_owner(lua_State* state, const tcp_socket& socket) {
   if (socket.owner() != &current.running->belongings()) luaL_error(state, "bad request");
@@ -148,6 +153,7 @@ int make(lua_State* state) {
 // Timeouts and options of a socket whose request has ended are those of a new one.
 tcp_socket& renew(lua_State* state) {
   handle& h = handle_of(state);
+  check_part(state, *h.socket);
   if (h.socket->owner() == nullptr) h.socket = std::make_unique<tcp_socket>(*current.running);
   return *h.socket;
 }
@@ -181,6 +187,7 @@ int bind(lua_State* state) {
   }
   from->port(static_cast<std::uint16_t>(lua_tointeger(state, 3)));
   socket.how.from = *from;
+  socket.log_debug("lua tcp socket bind ip: " + from->host());
   lua_pushboolean(state, 1);
   return 1;
 }
@@ -205,6 +212,7 @@ int timeouts(lua_State* state) {
 int send(lua_State* state) {
   tcp_socket& socket = socket_of(state);
   if (!socket.can_write()) {
+    check_part(state, socket);
     socket.log_closed("send");
     return fail(state, "closed");
   }
@@ -218,16 +226,25 @@ int send(lua_State* state) {
     lua_pushinteger(state, 0);
     return 1;
   }
+  if (socket.logs_debug()) {
+    socket.log_debug("lua tcp socket send timeout: " +
+                     std::to_string(socket.timeout_of(side::writer, false)));
+  }
   return wait_written(state, socket, socket.send(std::move(bytes)), false, finish_sent);
 }
 
 // Null: it may be read from.
 const char* why_not_readable(lua_State* state, tcp_socket& socket) {
   if (!socket.can_read()) {
+    check_part(state, socket);
     socket.log_closed("receive");
     return "closed";
   }
   check_owner(state, socket);
+  if (socket.logs_debug()) {
+    socket.log_debug("lua tcp socket read timeout: " +
+                     std::to_string(socket.timeout_of(side::reader, false)));
+  }
   return socket.busy(side::reader);
 }
 
@@ -242,6 +259,11 @@ int receive(lua_State* state) {
     return 1;
   }
   if (const char* error = why_not_readable(state, socket)) return fail(state, error);
+  if (goal.what == read_goal::kind::any && socket.logs_debug()) {
+    socket.log_debug("lua tcp socket calling receiveany() method to read at most " +
+                     std::to_string(goal.size) + " bytes");
+    socket.log_debug("lua tcp socket read any");
+  }
   return wait_read(state, socket, socket.receive(goal));
 }
 
@@ -342,6 +364,7 @@ void free_session(troupe_tls_session* session) {
 
 int close(lua_State* state) {
   tcp_socket& socket = socket_of(state);
+  check_part(state, socket);
   if (!socket.is_open()) return fail(state, "closed");
   check_owner(state, socket);
   if (socket.is_request() && !socket.is_raw()) {
@@ -357,6 +380,7 @@ int close(lua_State* state) {
 // set_keepalive(socket, ms | -1, size | 0)
 int set_keepalive(lua_State* state) {
   tcp_socket& socket = socket_of(state);
+  check_part(state, socket);
   if (!socket.is_open()) return fail(state, "closed");
   check_owner(state, socket);
   if (socket.is_request()) return luaL_error(state, "attempt to keep a request socket alive");

@@ -4,7 +4,7 @@ local c, ngx, native, check = ...
 local ffi = require "ffi"
 local type, select, error, tostring, tonumber = type, select, error, tostring, tonumber
 local setmetatable, floor = setmetatable, math.floor
-local argument_error = check.argument_error
+local method_error = check.method_error
 
 -- Kinds of native.receive.
 local line, size_of, all, any = 0, 1, 2, 3
@@ -34,23 +34,23 @@ local function check_pool(options, fallback)
   if pool ~= nil then
     local kind = type(pool)
     if kind ~= "string" and kind ~= "number" then
-      argument_error(4, 'bad "pool" option type: ' .. kind, 2)
+      method_error(4, 'bad "pool" option type: ' .. kind, 2)
     end
   end
   if pool_size ~= nil then
     if type(pool_size) ~= "number" then
-      argument_error(4, 'bad "pool_size" option type: ' .. type(pool_size), 2)
+      method_error(4, 'bad "pool_size" option type: ' .. type(pool_size), 2)
     end
     if pool_size <= 0 then
-      argument_error(4, 'bad "pool_size" option value: ' .. pool_size, 2)
+      method_error(4, 'bad "pool_size" option value: ' .. pool_size, 2)
     end
   end
   if backlog ~= nil then
     if type(backlog) ~= "number" then
-      argument_error(4, 'bad "backlog" option type: ' .. type(backlog), 2)
+      method_error(4, 'bad "backlog" option type: ' .. type(backlog), 2)
     end
     if backlog < 0 then
-      argument_error(4, 'bad "backlog" option value: ' .. backlog, 2)
+      method_error(4, 'bad "backlog" option value: ' .. backlog, 2)
     end
   end
   return pool and tostring(pool) or fallback, pool_size, backlog
@@ -64,7 +64,7 @@ local function connect(self, ...)
           count + 1, 2)
   end
   local host, port, options = ...
-  host = check.text_argument(host, 1)
+  host = check.method_text(host, 2)
   if host:sub(1, 5) == "unix:" then
     if count >= 2 then
       options = type(port) == "table" and port or options
@@ -81,7 +81,7 @@ local function connect(self, ...)
   local pool_size, backlog
   if options ~= nil then
     if type(options) ~= "table" then
-      argument_error(4, "table expected, got " .. type(options), 1)
+      method_error(4, "table expected, got " .. type(options), 1)
     end
     pool, pool_size, backlog = check_pool(options, pool)
   end
@@ -100,7 +100,7 @@ function tcp.bind(self, ...)
     end
     if port < 0 or port > 65535 then return nil, "bad port number: " .. port end
   end
-  if not native.bind(self[1], check.text_argument(address, 2), port or 0) then
+  if not native.bind(self[1], check.method_text(address, 2), port or 0) then
     return nil, "bad address"
   end
   return 1
@@ -158,12 +158,12 @@ local function receive(self, ...)
     if pattern == "*l" then return native.receive(self[1], line, 0) end
     if pattern == "*a" then return native.receive(self[1], all, 0) end
     local number = tonumber(pattern)
-    if not number then argument_error(1, "bad pattern argument: " .. pattern, 1) end
+    if not number then method_error(2, "bad pattern argument: " .. pattern, 1) end
     pattern = number
   elseif kind ~= "number" then
-    argument_error(1, "bad pattern argument", 1)
+    method_error(2, "bad pattern argument", 1)
   end
-  if pattern < 0 then argument_error(1, "bad pattern argument", 1) end
+  if pattern < 0 then method_error(2, "bad pattern argument", 1) end
   return native.receive(self[1], size_of, floor(pattern))
 end
 tcp.receive, request_methods.receive = receive, receive
@@ -173,7 +173,7 @@ local function receiveany(self, ...)
   if count ~= 1 then count_error(nil, "2 arguments", count + 1) end
   check_self(self, "receiveany")
   local max = tonumber((...))
-  if not max or max <= 0 then argument_error(1, "bad max argument", 1) end
+  if not max or max <= 0 then method_error(2, "bad max argument", 1) end
   return native.receive(self[1], any, floor(max))
 end
 tcp.receiveany, request_methods.receiveany = receiveany, receiveany
@@ -183,13 +183,13 @@ local function receiveuntil(self, ...)
   if count < 1 or count > 2 then count_error(nil, "2 or 3 arguments", count + 1) end
   check_self(self, "receiveuntil")
   local pattern, options = ...
-  pattern = check.text_argument(pattern, 1)
+  pattern = check.method_text(pattern, 2)
   if pattern == "" then return nil, "pattern is empty" end
   local inclusive
   if options ~= nil then
     inclusive = options.inclusive
     if inclusive ~= nil and type(inclusive) ~= "boolean" then
-      argument_error(2, 'bad "inclusive" option value type: ' .. type(inclusive), 1)
+      method_error(3, 'bad "inclusive" option value type: ' .. type(inclusive), 1)
     end
   end
   local edge = native.pattern(pattern, inclusive)
@@ -241,14 +241,14 @@ function tcp.setkeepalive(self, ...)
   local ms, size = ...
   if ms ~= nil then
     if type(ms) ~= "number" and not tonumber(ms) then
-      argument_error(2, "number expected, got " .. type(ms), 1)
+      method_error(2, "number expected, got " .. type(ms), 1)
     end
     ms = tonumber(ms)
-    if ms < 0 then argument_error(2, "bad timeout value", 1) end
+    if ms < 0 then method_error(2, "bad timeout value", 1) end
   end
   if size ~= nil then
-    if type(size) ~= "number" then argument_error(3, "number expected, got " .. type(size), 1) end
-    if size <= 0 then argument_error(3, 'bad "pool_size" option value: ' .. size, 1) end
+    if type(size) ~= "number" then method_error(3, "number expected, got " .. type(size), 1) end
+    if size <= 0 then method_error(3, 'bad "pool_size" option value: ' .. size, 1) end
   end
   return native.set_keepalive(self[1], ms or -1, size or 0)
 end

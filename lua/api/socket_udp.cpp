@@ -90,6 +90,7 @@ int wait(lua_State* state, udp_socket& socket, progress now, int (*finish)(lua_S
 // set_peer(socket, host, port)
 int set_peer(lua_State* state) {
   handle& h = handle_of(state);
+  if (h.socket->is_of_another_part(current.exchange)) luaL_error(state, "bad request");
   if (h.socket->owner() == nullptr && !h.socket->is_open()) {
     const net::address from = h.socket->from;
     h.socket = std::make_unique<udp_socket>(*current.running);
@@ -114,8 +115,9 @@ int bind(lua_State* state) {
   return 1;
 }
 
-bool is_closed(udp_socket& socket, const char* doing) {
+bool is_closed(lua_State* state, udp_socket& socket, const char* doing) {
   if (socket.is_open()) return false;
+  if (socket.is_of_another_part(current.exchange)) luaL_error(state, "bad request");
   socket.log_error(std::string("attempt to ") + doing + " data on a closed socket");
   return true;
 }
@@ -123,7 +125,7 @@ bool is_closed(udp_socket& socket, const char* doing) {
 // send(socket, bytes)
 int send(lua_State* state) {
   udp_socket& socket = socket_of(state);
-  if (is_closed(socket, "send")) return fail(state, "closed");
+  if (is_closed(state, socket, "send")) return fail(state, "closed");
   check_owner(state, socket);
   if (socket.is_busy()) return fail(state, "socket busy");
   const std::string error = socket.send(text_at(state, 2));
@@ -135,10 +137,11 @@ int send(lua_State* state) {
 // receive(socket, most)
 int receive(lua_State* state) {
   udp_socket& socket = socket_of(state);
-  if (is_closed(socket, "receive")) return fail(state, "closed");
+  if (is_closed(state, socket, "receive")) return fail(state, "closed");
   check_owner(state, socket);
   if (socket.is_busy()) return fail(state, "socket busy");
   const auto most = static_cast<std::size_t>(lua_tonumber(state, 2));
+  socket.log_debug("lua udp socket receive buffer size: " + std::to_string(most));
   return wait(state, socket, socket.receive(most), finish_receive);
 }
 
@@ -149,7 +152,10 @@ int timeout(lua_State* state) {
 
 int close(lua_State* state) {
   udp_socket& socket = socket_of(state);
-  if (!socket.is_open()) return fail(state, "closed");
+  if (!socket.is_open()) {
+    if (socket.is_of_another_part(current.exchange)) luaL_error(state, "bad request");
+    return fail(state, "closed");
+  }
   check_owner(state, socket);
   if (socket.is_busy()) return fail(state, "socket busy");
   socket.close();

@@ -3,9 +3,9 @@
 local _, ngx, native, check = ...
 local type, select, error, tonumber, setmetatable = type, select, error, tonumber, setmetatable
 local floor, min = math.floor, math.min
-local argument_error = check.argument_error
+local method_error = check.method_error
 
-local largest_datagram = 8192
+local largest_datagram = 65536
 
 local udp = {}
 udp.__index = udp
@@ -24,12 +24,12 @@ function udp.setpeername(self, ...)
   end
   check_self(self, "setpeername")
   local host, port = ...
-  host = check.text_argument(host, 1)
+  host = check.method_text(host, 2)
   if host:sub(1, 5) == "unix:" then
     port = 0
   else
     port = tonumber(port)
-    if not port then argument_error(2, "number expected, got " .. type((select(2, ...))), 1) end
+    if not port then method_error(3, "number expected, got " .. type((select(2, ...))), 1) end
     if port < 0 or port > 65535 or floor(port) ~= port then
       return nil, "bad port number: " .. port
     end
@@ -41,7 +41,7 @@ function udp.bind(self, ...)
   local count = select("#", ...)
   if count ~= 1 then error("expecting 2 arguments, but got " .. count + 1, 2) end
   check_self(self, "bind")
-  if not native.bind(self[1], check.text_argument((...), 1)) then return nil, "bad address" end
+  if not native.bind(self[1], check.method_text((...), 2)) then return nil, "bad address" end
   return 1
 end
 
@@ -65,7 +65,7 @@ function udp.receive(self, ...)
     most = largest_datagram
   else
     most = tonumber(most)
-    if not most or most < 1 then argument_error(1, "positive number expected", 1) end
+    if not most or most < 1 then method_error(2, "positive number expected", 1) end
   end
   return native.receive(self[1], min(floor(most), largest_datagram))
 end
@@ -78,7 +78,7 @@ function udp.settimeout(self, ...)
   end
   check_self(self, "settimeout")
   local ms = tonumber((...))
-  if not ms then argument_error(1, "number expected, got " .. type((...)), 1) end
+  if not ms then method_error(2, "number expected, got " .. type((...)), 1) end
   if ms < 0 then error("bad timeout value", 2) end
   native.timeout(self[1], ms)
 end

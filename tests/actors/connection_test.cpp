@@ -40,7 +40,7 @@ public:
     auto loaded = load_configuration(options, files_);
     EXPECT_TRUE(loaded.has_value());
     site_ = loaded->site;
-    auto machines = build_machines(*site_, dicts_, 1);
+    auto machines = build_machines(site_, dicts_, pools_, 1);
     EXPECT_TRUE(machines.has_value());
     release_ = shard_release::make(site_, std::move(machines->front()));
     release_->attach(home_);
@@ -96,6 +96,7 @@ private:
   temp_dir folder_;
   log_files files_;
   dictionaries dicts_;
+  lua::thread_pools pools_;
   shard home_;
   std::shared_ptr<site> site_;
   std::shared_ptr<shard_release> release_;

@@ -129,7 +129,7 @@ TEST(udp, says_what_went_wrong) {
             "there-is-no-such-host.invalid could not be resolved (3: Host not found)\nbad address\n"
             "ngx.socket.udp setpeername: expecting 2 or 3 arguments (including the object), but seen 1\n"
             "expecting 2 arguments (including the object), but got 1\n"
-            "bad argument #1 to '?' (string, number, boolean, nil, or array table expected, got function)\n"
+            "bad argument #2 to '?' (string, number, boolean, nil, or array table expected, got function)\n"
             "bad timeout value\n");
 }
 

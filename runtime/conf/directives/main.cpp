@@ -63,6 +63,29 @@ void error_log(builder& b, const directive& d) {
   b.here().error_logs.push_back(std::move(*target));
 }
 
+void thread_pool(builder& b, const directive& d) {
+  lua::thread_pool_definition made;
+  made.name = d.args[0];
+  bool has_threads = false;
+  for (std::size_t i = 1; i < d.args.size(); ++i) {
+    const std::string_view text = d.args[i];
+    const bool is_threads = text.starts_with("threads=");
+    const auto count = is_threads                         ? number_in(text.substr(8))
+                       : text.starts_with("max_queue=") ? number_in(text.substr(10))
+                                                          : std::nullopt;
+    if (!count || *count < (is_threads ? 1 : 0)) {
+      return b.fail(d, "invalid parameter \"" + d.args[i] + "\" in \"thread_pool\" directive");
+    }
+    if (is_threads) has_threads = true;
+    (is_threads ? made.threads : made.most_waiting) = static_cast<std::size_t>(*count);
+  }
+  if (!has_threads) return b.fail(d, "\"threads\" parameter is missing in \"thread_pool\" directive");
+  for (const auto& known : b.site().thread_pools) {
+    if (known.name == made.name) return b.fail(d, "duplicate thread pool \"" + made.name + "\"");
+  }
+  b.site().thread_pools.push_back(std::move(made));
+}
+
 void events(builder& b, const directive& d) {
   scope inner = b.here();
   inner.where = context::events;
@@ -114,7 +137,7 @@ constexpr directive_row rows[] = {
      .standard = "on", .merge = merging::none, .help = "Accepted: expressions are always compiled.", .apply = accept},
     {.name = "thread_pool", .contexts = context::main, .arguments = takes::two | takes::three,
      .syntax = "name threads=number [max_queue=number]", .merge = merging::none,
-     .help = "Accepted; shards need no pool for files.", .apply = accept},
+     .help = "Threads for `ngx.run_worker_thread`.", .apply = thread_pool},
     {.name = "events", .contexts = context::main, .arguments = takes::none, .syntax = "{ … }",
      .merge = merging::none, .help = "The block for the directives on connections.", .apply = events,
      .once = true, .body = body_kind::block, .opens = context::events},
