@@ -24,6 +24,8 @@ public:
   [[nodiscard]] net::event_loop& loop() noexcept override { return home().loop(); }
   [[nodiscard]] net::client_services& services() noexcept override { return home().services(); }
 
+  [[nodiscard]] lua::post_office* mail() noexcept override { return &home().mail(); }
+
 protected:
   /// A script of this actor was resumed; script.state() says how far it got.
   virtual void on_progress(lua::script& resumed) = 0;

@@ -16,7 +16,12 @@ constexpr std::size_t throughput = 64;
 }  // namespace
 
 shard::shard(caf::actor_system& system, unsigned index, unsigned count)
-    : caf::execution_unit(&system), exchanges_(std::make_unique<exchange_pool>(loop_.clock())), index_(index), count_(count) {
+    : caf::execution_unit(&system),
+      mail_(loop_, index),
+      exchanges_(std::make_unique<exchange_pool>(loop_.clock())),
+      index_(index),
+      count_(count) {
+  mail_.connect({&mail_});
   thread_id_ = std::this_thread::get_id();
   loop_.set_idle_hook([this] { return drain(); });
 }

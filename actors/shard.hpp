@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "lua/post_office.hpp"
 #include "net/client_services.hpp"
 #include "net/event_loop.hpp"
 
@@ -52,6 +53,7 @@ public:
 
   /// Pools and resolvers of what runs here. Thread: shard.
   [[nodiscard]] net::client_services& services() noexcept { return services_; }
+  [[nodiscard]] lua::post_office& mail() noexcept { return mail_; }
   [[nodiscard]] exchange_pool& exchanges() noexcept { return *exchanges_; }
 
   /// A node-wide unique number for a new connection: nginx's *N.
@@ -72,6 +74,7 @@ private:
 
   net::event_loop loop_;
   net::client_services services_{loop_};
+  lua::post_office mail_;
   std::vector<caf::resumable*> queue_;
   std::vector<caf::resumable*> batch_;
   std::unique_ptr<exchange_pool> exchanges_;

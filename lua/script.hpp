@@ -37,6 +37,7 @@ class log_context;
 namespace troupe::lua {
 
 struct timer_origin;
+class post_office;
 class vm;
 
 /// What a script needs of the actor that runs it.
@@ -48,6 +49,8 @@ public:
   virtual void wake(wait_token token) noexcept = 0;
   [[nodiscard]] virtual net::event_loop& loop() noexcept = 0;
   [[nodiscard]] virtual net::client_services& services() noexcept = 0;
+  /// Null: nobody has an address here.
+  [[nodiscard]] virtual post_office* mail() noexcept { return nullptr; }
 
   /// Resumes whoever waits under the token. Returns its script, or null if nobody does any more.
   script* deliver(wait_token token);

@@ -321,6 +321,9 @@ tl::expected<void, diagnostics> node::start() {
     self.places[i] = std::make_unique<shard_place>();
     self.places[i]->shard = std::make_unique<actors::shard>(*self.system, i, shards);
   }
+  std::vector<lua::post_office*> offices;
+  for (auto& place : self.places) offices.push_back(&place->shard->mail());
+  for (lua::post_office* office : offices) office->connect(offices);
   auto releases = self.prepare(site);
   if (!releases) {
     self.places.clear();

@@ -7,6 +7,7 @@
 
 namespace troupe::lua {
 
+extern const api_area actor_area;
 extern const api_area core_area;
 extern const api_area value_text_area;
 extern const api_area const_area;

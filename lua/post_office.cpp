@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lua/post_office.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "lua/script.hpp"
+#include "net/event_loop.hpp"
+
+namespace troupe::lua {
+
+// --- Addresses ------------------------------------------------------------------------------------
+
+std::string mail_address::text() const {
+  return "<" + std::to_string(shard) + "." + std::to_string(number) + ">";
+}
+
+std::optional<mail_address> mail_address::parse(std::string_view text) noexcept {
+  if (text.size() < 5 || text.front() != '<' || text.back() != '>') return {};
+  mail_address result;
+  const char* const end = text.data() + text.size() - 1;
+  const auto shard = std::from_chars(text.data() + 1, end, result.shard);
+  if (shard.ec != std::errc{} || shard.ptr == end || *shard.ptr != '.') return {};
+  const auto number = std::from_chars(shard.ptr + 1, end, result.number);
+  if (number.ec != std::errc{} || number.ptr != end) return {};
+  return result;
+}
+
+// --- A mailbox ------------------------------------------------------------------------------------
+
+mailbox::mailbox(post_office& office, net::belongings& owner, mail_address address)
+    : office_(office), key_(&owner), address_(address) {
+  join(owner);
+}
+
+void mailbox::on_owner_ended() noexcept {
+  for (waiter* one : waiters_) one->of = nullptr;
+  waiters_.clear();
+  office_.close(*this);  // Destroys this.
+}
+
+bool mailbox::put(carried_message message) {
+  if (!waiters_.empty()) {
+    waiter& one = *waiters_.front();
+    waiters_.pop_front();
+    one.of = nullptr;
+    one.message = std::move(message);
+    one.host->loop().timers().cancel(one);
+    one.host->wake(one.token);
+    return true;
+  }
+  if (messages_.size() >= most_waiting) return false;
+  messages_.push_back(std::move(message));
+  return true;
+}
+
+int mailbox::push(lua_State* state, const carried_message& message) {
+  const auto count = static_cast<int>(message.size());
+  luaL_checkstack(state, count, "message too long");
+  for (const carried_value& value : message) value.push(state);
+  return count;
+}
+
+int mailbox::receive(lua_State* state, std::int64_t ms) {
+  if (!messages_.empty()) {
+    const carried_message next = std::move(messages_.front());
+    messages_.pop_front();
+    return push(state, next);
+  }
+  if (ms == 0) {
+    lua_pushnil(state);
+    lua_pushliteral(state, "timeout");
+    return 2;
+  }
+  auto* one = new waiter;
+  one->host = &script::of(state)->owner->host();
+  one->token = script::begin_wait(state, one, finish, cancel);  // Deletes it when it raises.
+  one->of = this;
+  one->office = &office_;
+  one->number = address_.number;
+  waiters_.push_back(one);
+  if (ms > 0) one->host->loop().timers().arm(*one, ms);
+  return lua_yield(state, 0);
+}
+
+void mailbox::waiter::on_timer() noexcept {
+  if (of != nullptr) std::erase(of->waiters_, this);
+  of = nullptr;
+  host->wake(token);
+}
+
+int mailbox::finish(lua_State* state, void* operation) {
+  const std::unique_ptr<waiter> one(static_cast<waiter*>(operation));
+  if (one->message) return push(state, *one->message);
+  lua_pushnil(state);
+  lua_pushliteral(state, "timeout");
+  return 2;
+}
+
+// A light thread was killed while it waited; what it got in the same moment is for the next one.
+void mailbox::cancel(void* operation) noexcept {
+  const std::unique_ptr<waiter> one(static_cast<waiter*>(operation));
+  if (one->of != nullptr) std::erase(one->of->waiters_, one.get());
+  if (!one->message) return;
+  if (mailbox* source = one->office->find(one->number)) {
+    source->messages_.push_front(std::move(*one->message));
+  }
+}
+
+// --- The office -----------------------------------------------------------------------------------
+
+mailbox& post_office::of(net::belongings& owner) {
+  auto& slot = by_owner_[&owner];
+  if (!slot) {
+    slot = std::make_unique<mailbox>(*this, owner, mail_address{shard_, ++made_});
+    by_number_[slot->address().number] = slot.get();
+  }
+  return *slot;
+}
+
+mailbox* post_office::find(std::uint64_t number) noexcept {
+  const auto found = by_number_.find(number);
+  return found != by_number_.end() ? found->second : nullptr;
+}
+
+void post_office::close(const mailbox& one) noexcept {
+  by_number_.erase(one.address_.number);
+  by_owner_.erase(one.key_);
+}
+
+const char* post_office::send(const mail_address& to, carried_message message) {
+  if (to.shard >= all_.size()) return "no such address";
+  post_office& target = *all_[to.shard];
+  if (&target != this) {
+    target.loop_.post([&target, number = to.number, message = std::move(message)]() mutable {
+      if (mailbox* box = target.find(number)) box->put(std::move(message));
+    });
+    return nullptr;
+  }
+  mailbox* box = find(to.number);
+  if (box == nullptr) return "no such address";
+  return box->put(std::move(message)) ? nullptr : "mailbox full";
+}
+
+}  // namespace troupe::lua
