@@ -296,7 +296,7 @@ wait_token script::begin_wait(lua_State* state, void* operation,
   coroutine* co = of(state);
   if (co == nullptr || co->is_nested || !lua_isyieldable(state)) {
     if (cancel != nullptr) cancel(operation);
-    luaL_error(state, "attempt to yield across C-call boundary");
+    refuse_wait(state);
   }
   co->operation = operation;
   co->finish = finish;
@@ -304,6 +304,19 @@ wait_token script::begin_wait(lua_State* state, void* operation,
   co->owner->register_wait(*co);
   co->owner->request_ = request::wait;
   return co->token;
+}
+
+int script::refuse_wait(lua_State* state) {
+  lua_Debug frame;
+  for (int level = 1; lua_getstack(state, level, &frame) != 0; ++level) {
+    lua_getinfo(state, "nS", &frame);
+    if (*frame.what != 'C' || frame.name == nullptr) continue;
+    const std::string_view name = frame.name;
+    if (name == "pcall" || name == "xpcall") continue;  // These can wait.
+    return luaL_error(state, "attempt to yield across C-call boundary: '%s' is below and cannot wait",
+                      frame.name);
+  }
+  return luaL_error(state, "attempt to yield across C-call boundary");
 }
 
 int script::wait(lua_State* state, void* operation, int (*finish)(lua_State*, void*),
@@ -315,7 +328,7 @@ int script::wait(lua_State* state, void* operation, int (*finish)(lua_State*, vo
 int script::sleep(lua_State* state, std::int64_t ms) {
   coroutine* co = of(state);
   if (co == nullptr || co->is_nested || !lua_isyieldable(state)) {
-    return luaL_error(state, "attempt to yield across C-call boundary");
+    return refuse_wait(state);
   }
   co->operation = nullptr;
   co->finish = nullptr;
@@ -330,7 +343,7 @@ int script::sleep(lua_State* state, std::int64_t ms) {
 int script::stop(lua_State* state) {
   coroutine* co = of(state);
   if (co == nullptr || co->is_nested || !lua_isyieldable(state)) {
-    return luaL_error(state, "attempt to yield across C-call boundary");
+    return refuse_wait(state);
   }
   co->owner->request_ = request::stop;
   return lua_yield(state, 0);

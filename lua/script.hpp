@@ -125,6 +125,11 @@ public:
                                int (*finish)(lua_State*, void*), void (*cancel)(void*) noexcept);
   /// Ends the whole script. Use as `return script::stop(L)`.
   static int stop(lua_State* state);
+  /// Raises what every wait raises where none is possible: the C function in the way is named.
+  static int refuse_wait(lua_State* state);
+  /// Keeps the traceback of the error on top of the coroutine's stack, which is about to be raised
+  /// again where it does not show any more.
+  static void remember_error(coroutine& co) { co.owner->remember_wrapped(co); }
   /// Like wait(), for a time only.
   static int sleep(lua_State* state, std::int64_t ms);
 

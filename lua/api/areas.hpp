@@ -20,6 +20,7 @@ extern const api_area codec_area;
 extern const api_area digest_area;
 extern const api_area ndk_area;
 extern const api_area re_area;
+extern const api_area require_area;
 extern const api_area semaphore_area;
 extern const api_area shdict_area;
 extern const api_area socket_tcp_area;

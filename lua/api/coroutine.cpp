@@ -128,7 +128,7 @@ coroutine* check_thread(lua_State* state, int index) {
 int spawn(lua_State* state) {
   check_function(state, 1);
   if (script::of(state) == nullptr) return luaL_error(state, "no request ctx found");
-  if (!lua_isyieldable(state)) return luaL_error(state, "attempt to yield across C-call boundary");
+  if (!lua_isyieldable(state)) return script::refuse_wait(state);
   return script::spawn(state);
 }
 
@@ -147,7 +147,7 @@ int wait(lua_State* state) {
       return luaL_error(state, "only the parent coroutine can wait on the thread");
     }
   }
-  if (!lua_isyieldable(state)) return luaL_error(state, "attempt to yield across C-call boundary");
+  if (!lua_isyieldable(state)) return script::refuse_wait(state);
   return script::wait_thread(state);
 }
 

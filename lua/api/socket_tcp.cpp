@@ -104,7 +104,7 @@ void cancel_unwaitable(lua_State* state, tcp_socket& socket) {
   const coroutine* co = script::of(state);
   if (co == nullptr || co->is_nested || !lua_isyieldable(state)) {
     socket.on_owner_ended();
-    luaL_error(state, "attempt to yield across C-call boundary");
+    script::refuse_wait(state);
   }
 }
 
