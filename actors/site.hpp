@@ -93,6 +93,7 @@ struct dict_definition {
 struct site {
   std::string prefix;                     ///< With final slash.
   std::vector<std::unique_ptr<virtual_server>> servers;
+  net::location_settings http;            ///< Of `http`: for code without a request.
   std::vector<listen_group> listens;
   std::vector<lua::chunk_source> chunks;
   int init = -1;                          ///< Chunk ids; -1: none.

@@ -4,10 +4,12 @@
 #include <algorithm>
 
 #include "lua/current.hpp"
+#include "lua/timer_set.hpp"
 #include "lua/traceback.hpp"
 #include "lua/vm.hpp"
 #include "net/event_loop.hpp"
 #include "net/exchange.hpp"
+#include "net/settings.hpp"
 
 namespace troupe::lua {
 
@@ -50,6 +52,15 @@ script::~script() { kill(); }
 
 int& script::ctx_slot() noexcept {
   return exchange_ != nullptr ? exchange_->ctx_ref : ctx_slot_;
+}
+
+const net::location_settings& script::settings() const noexcept {
+  static const net::location_settings standard;
+  const net::location_settings* found = nullptr;
+  if (exchange_ != nullptr) found = exchange_->settings;
+  else if (origin != nullptr) found = origin->settings;
+  if (found == nullptr) found = machine_.options().settings;
+  return found != nullptr ? *found : standard;
 }
 
 net::belongings& script::belongings() noexcept {

@@ -30,6 +30,7 @@
 namespace troupe::net {
 class event_loop;
 struct client_services;
+struct location_settings;
 class exchange;
 class log_context;
 }  // namespace troupe::net
@@ -101,6 +102,8 @@ public:
   [[nodiscard]] net::exchange* exchange() const noexcept { return exchange_; }
   /// Where its ngx.ctx lies in the VM's array, 0: nowhere yet. The exchange's, or its own.
   [[nodiscard]] int& ctx_slot() noexcept;
+  /// Of the location whose code it is, or whose code made its timer.
+  [[nodiscard]] const net::location_settings& settings() const noexcept;
   /// Sockets that its code makes: the exchange's, or its own where there is none.
   [[nodiscard]] net::belongings& belongings() noexcept;
   [[nodiscard]] const net::log_context& log() const noexcept { return *log_; }

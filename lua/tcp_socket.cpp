@@ -40,7 +40,8 @@ tcp_socket::tcp_socket(script& maker)
     : host_(maker.host()),
       x_(maker.exchange()),
       request_(key_of(maker.exchange())),
-      log_(&maker.log()) {
+      log_(&maker.log()),
+      settings_(&maker.settings()) {
   reader_.self = writer_.self = this;
   reader_.which = side::reader;
   writer_.which = side::writer;
@@ -81,8 +82,7 @@ net::client_stream* tcp_socket::client() noexcept {
 }
 
 const net::location_settings& tcp_socket::settings() const noexcept {
-  static const net::location_settings standard;
-  return x_ != nullptr && x_->settings != nullptr ? *x_->settings : standard;
+  return x_ != nullptr && x_->settings != nullptr ? *x_->settings : *settings_;
 }
 
 std::int64_t tcp_socket::timeout_of(side which, bool connecting) const noexcept {

@@ -166,6 +166,7 @@ private:
   net::exchange* x_;
   request_key request_;
   const net::log_context* log_;
+  const net::location_settings* settings_;  ///< Where there is no exchange.
   std::unique_ptr<net::stream> stream_;
   std::string host_name_;
   std::uint16_t port_ = 0;

@@ -20,6 +20,7 @@
 
 namespace troupe::net {
 class event_loop;
+struct location_settings;
 class log_context;
 }  // namespace troupe::net
 
@@ -33,6 +34,7 @@ struct timer_origin {
   std::string client;    ///< Address; empty: no client.
   std::string listener;  ///< As configured: "0.0.0.0:80".
   const net::log_context* log = nullptr;
+  const net::location_settings* settings = nullptr;
 };
 
 /// A timer that has to run now.

@@ -15,7 +15,8 @@ udp_socket::udp_socket(script& maker)
     : host_(maker.host()),
       x_(maker.exchange()),
       request_(key_of(maker.exchange())),
-      log_(&maker.log()) {
+      log_(&maker.log()),
+      settings_(&maker.settings()) {
   join(maker.belongings());
 }
 
@@ -33,8 +34,7 @@ void udp_socket::on_owner_ended() noexcept {
 }
 
 const net::location_settings& udp_socket::settings() const noexcept {
-  static const net::location_settings standard;
-  return x_ != nullptr && x_->settings != nullptr ? *x_->settings : standard;
+  return x_ != nullptr && x_->settings != nullptr ? *x_->settings : *settings_;
 }
 
 void udp_socket::log_error(const std::string& text) const {

@@ -87,6 +87,7 @@ private:
   net::exchange* x_;
   request_key request_;
   const net::log_context* log_;
+  const net::location_settings* settings_;  ///< Where there is no exchange.
   std::unique_ptr<net::datagram_socket> socket_;
   wait_token token_ = wait_token::none;
   std::size_t most_ = 0;

@@ -21,6 +21,7 @@
 #include "lua/phase.hpp"
 
 namespace troupe::net {
+struct location_settings;
 class log_context;
 class variable_table;
 }
@@ -56,7 +57,9 @@ struct vm_options {
   int most_running_timers = 256;
   int shard = 0;
   int shards = 1;
-  const net::log_context* log = nullptr;  ///< For code that runs without an exchange.
+  // For code that runs without an exchange.
+  const net::log_context* log = nullptr;
+  const net::location_settings* settings = nullptr;  ///< Null: the standard ones.
 };
 
 class vm {

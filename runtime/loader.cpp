@@ -61,6 +61,7 @@ lua::vm_options machine_options(const actors::site& site, unsigned shard, unsign
   options.shard = static_cast<int>(shard);
   options.shards = static_cast<int>(shards);
   options.log = site.error_log.get();
+  options.settings = &site.http;
   return options;
 }
 

@@ -25,10 +25,10 @@ timer_set& check_timers(lua_State* state) {
 
 timer_origin origin_of_caller() {
   if (const net::exchange* x = current.exchange; x != nullptr) {
-    return {std::string(x->client.remote_addr), std::string(x->client.listener), x->log_target};
+    return {std::string(x->client.remote_addr), std::string(x->client.listener), x->log_target, x->settings};
   }
   if (const timer_origin* above = current.running->origin) return *above;
-  return {{}, {}, current.machine->options().log};
+  return {{}, {}, current.machine->options().log, current.machine->options().settings};
 }
 
 int add(lua_State* state, bool repeats) {

@@ -10,6 +10,7 @@
 #include "net/socket.hpp"
 #include "tests/support/free_port.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/real_peer.hpp"
 #include "tests/support/test_client.hpp"
 #include "tests/support/test_node.hpp"
 #include "tests/support/test_peer.hpp"
@@ -32,29 +33,6 @@ std::string answer(const std::string& code, const std::string& more = {}) {
   test_node node(with(code, more));
   return test_client(node).get("/").body;
 }
-
-/// A server of Debian's on a port of its own.
-class real_peer {
-public:
-  explicit real_peer(const std::function<std::vector<std::string>(const std::string& port)>& command)
-      : process_(command(std::to_string(port_.number()))) {
-    // Until it listens.
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port_.number());
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    for (int i = 0; i < 4000; ++i) {
-      const net::unique_fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-      if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0) return;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-  }
-  [[nodiscard]] endpoint address() const { return {.port = port_.number()}; }
-
-private:
-  free_port port_;
-  process process_;
-};
 
 }  // namespace
 

@@ -31,6 +31,7 @@ scope inside(builder& b, context_set where) {
 void http(builder& b, const directive& d) {
   scope inner = inside(b, context::http);
   b.enter(d, inner);
+  b.site().http = inner.settings;
 }
 
 void server(builder& b, const directive& d) {
