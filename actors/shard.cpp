@@ -2,6 +2,7 @@
 #include "actors/shard.hpp"
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <atomic>
 
@@ -62,8 +63,19 @@ void shard::start() {
   thread_ = std::thread([this] {
     thread_id_ = std::this_thread::get_id();
     pthread_setname_np(pthread_self(), ("shard-" + std::to_string(index_)).c_str());
+    {
+      const std::lock_guard lock(signal_mutex_);
+      runs_ = true;
+    }
     loop_.run();
+    const std::lock_guard lock(signal_mutex_);
+    runs_ = false;
   });
+}
+
+void shard::signal(int number) noexcept {
+  const std::lock_guard lock(signal_mutex_);
+  if (runs_) pthread_kill(thread_.native_handle(), number);
 }
 
 void shard::stop() { loop_.stop(); }

@@ -13,11 +13,13 @@
 #include <caf/resumable.hpp>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "lua/post_office.hpp"
+#include "lua/slice.hpp"
 #include "net/client_services.hpp"
 #include "net/event_loop.hpp"
 
@@ -37,6 +39,10 @@ public:
 
   /// Runs `task` on the shard's thread. Thread: any.
   void post(std::function<void()> task) { loop_.post(std::move(task)); }
+
+  /// Sends a signal to its thread, if that runs. Thread: any.
+  void signal(int number) noexcept;
+  [[nodiscard]] lua::slice& slice() noexcept { return slice_; }
 
   /// Starts the thread; stop() ends it after the current handlers, join() waits for it.
   void start();
@@ -75,11 +81,14 @@ private:
   net::event_loop loop_;
   net::client_services services_{loop_};
   lua::post_office mail_;
+  lua::slice slice_;
   std::vector<caf::resumable*> queue_;
   std::vector<caf::resumable*> batch_;
   std::unique_ptr<exchange_pool> exchanges_;
   std::shared_ptr<shard_release> current_;
   std::thread thread_;
+  std::mutex signal_mutex_;
+  bool runs_ = false;  ///< Under signal_mutex_.
   std::thread::id thread_id_;
   resident* residents_ = nullptr;
   std::function<void()> when_empty_;

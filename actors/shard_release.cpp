@@ -60,6 +60,7 @@ void shard_release::run(lua::due_timer timer) {
 void shard_release::attach(shard& home) {
   home_ = &home;
   machine_->timers().attach(*this);
+  if (machine_->options().max_slice_ms > 0) machine_->watch(home.slice());
   chains_.resize(static_cast<std::size_t>(site_->location_count));
   log_chains_.resize(static_cast<std::size_t>(site_->location_count));
   // A handler that many locations inherit is one actor.

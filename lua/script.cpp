@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "lua/current.hpp"
+#include "lua/slice.hpp"
 #include "lua/timer_set.hpp"
 #include "lua/traceback.hpp"
 #include "lua/vm.hpp"
@@ -102,6 +103,16 @@ script::progress script::start(coroutine& first, int arguments, phase where, net
 
 script::progress script::run(coroutine* co, int arguments) {
   const run_context before = current;
+  // Of runs within runs (filters) the outermost counts.
+  struct counted {
+    slice* watched;
+    explicit counted(slice* one) : watched(one) {
+      if (watched != nullptr) watched->begin();
+    }
+    ~counted() {
+      if (watched != nullptr) watched->end();
+    }
+  } const time(before.running == nullptr ? machine_.watched() : nullptr);
   current.machine = &machine_;
   current.running = this;
   current.exchange = exchange_;

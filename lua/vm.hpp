@@ -30,6 +30,7 @@ namespace troupe::lua {
 
 struct coroutine;
 class shared_dict;
+struct slice;
 class timer_set;
 struct worker_threads;
 
@@ -53,6 +54,8 @@ struct vm_options {
   int regex_cache_entries = 1024;
   int regex_match_limit = 0;
   std::shared_ptr<const worker_threads> threads;  ///< Null: none.
+  std::int64_t max_slice_ms = 0;  ///< 0: any.
+  bool max_slice_kills = false;
   int most_pending_timers = 1024;
   int most_running_timers = 256;
   int shard = 0;
@@ -83,6 +86,9 @@ public:
   [[nodiscard]] bool is_exiting() const noexcept { return exiting_; }
 
   [[nodiscard]] lua_State* state() const noexcept { return state_; }
+  /// Counts its runs there. Thread: the VM's.
+  void watch(slice& counter) noexcept { watched_ = &counter; }
+  [[nodiscard]] slice* watched() const noexcept { return watched_; }
   [[nodiscard]] timer_set& timers() noexcept { return *timers_; }
   [[nodiscard]] const vm_options& options() const noexcept { return options_; }
 
@@ -104,6 +110,7 @@ private:
   vm_options options_;
   lua_State* state_ = nullptr;
   std::unique_ptr<timer_set> timers_;
+  slice* watched_ = nullptr;
   bool exiting_ = false;
   std::vector<int> chunks_;                        ///< Registry references by id.
   std::unordered_map<std::string, int> files_;     ///< Path -> id.

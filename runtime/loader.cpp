@@ -56,6 +56,8 @@ lua::vm_options machine_options(const actors::site& site, unsigned shard, unsign
   options.variables = &site.variables;
   options.regex_cache_entries = site.regex_cache_entries;
   options.regex_match_limit = site.regex_match_limit;
+  options.max_slice_ms = site.max_slice_ms;
+  options.max_slice_kills = site.max_slice_kills;
   options.most_pending_timers = site.most_pending_timers;
   options.most_running_timers = site.most_running_timers;
   options.shard = static_cast<int>(shard);

@@ -9,6 +9,7 @@
 
 #include "actors/connection.hpp"
 #include "actors/shard.hpp"
+#include "actors/slice_watchdog.hpp"
 #include "actors/worker_actor.hpp"
 #include "net/listener.hpp"
 #include "runtime/loader.hpp"
@@ -81,6 +82,7 @@ struct node::impl {
   log_files files;
   dictionaries dicts;
   lua::thread_pools threads;
+  std::optional<actors::slice_watchdog> watchdog;
   std::shared_ptr<const net::log_context> early_log;
   std::optional<loaded_configuration> loaded;
   system_config config;
@@ -281,6 +283,10 @@ void node::impl::swap(std::vector<std::shared_ptr<actors::shard_release>> releas
       place.listeners.push_back(std::move(made));
     }
   });
+  std::vector<actors::shard*> shards;
+  for (auto& place : places) shards.push_back(place->shard.get());
+  if (!watchdog) watchdog.emplace();
+  watchdog->watch(std::move(shards), site->max_slice_ms);
   // What is listened on, in the order of the configuration.
   std::vector<listener_info> now;
   std::vector<net::address> addresses;
@@ -388,6 +394,7 @@ int node::wait() {
     if (place && place->shard) place->shard->join();
   }
   const std::lock_guard whole(self.reloading);
+  self.watchdog.reset();
   self.threads.stop();  // Their ends are told to the shards' loops.
   const std::lock_guard lock(self.mutex);
   self.places.clear();

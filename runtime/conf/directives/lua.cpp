@@ -94,6 +94,17 @@ void set_count(builder& b, const directive& d) {
   else b.fail(d, n.error());
 }
 
+void max_slice(builder& b, const directive& d) {
+  const auto ms = parse_time(d.name, d.args[0]);
+  if (!ms) return b.fail(d, ms.error());
+  const std::string action = d.args.size() > 1 ? d.args[1] : "warn";
+  if (action != "warn" && action != "kill") {
+    return b.fail(d, "invalid value \"" + action + "\" in \"lua_max_slice\" directive, it must be \"warn\" or \"kill\"");
+  }
+  b.site().max_slice_ms = ms->count();
+  b.site().max_slice_kills = action == "kill";
+}
+
 void code_cache(builder& b, const directive& d) {
   set_flag<&settings::lua_code_cache>(b, d);
   if (!b.here().settings.lua_code_cache) {
@@ -230,6 +241,11 @@ constexpr directive_row rows[] = {
     lua_value("lua_malloc_trim", context::http, "number", "1000", "Accepted without effect.", accept),
     lua_value("lua_thread_cache_max_entries", context::http, "number", "1024",
               "Accepted: coroutines of handlers are always kept.", accept),
+    {.name = "lua_max_slice", .contexts = context::http, .arguments = takes::one | takes::two,
+     .syntax = "time [warn | kill]", .standard = "0",
+     .help = "How long a script may run without a wait: then its traceback is logged, and `kill` raises an "
+             "error in it. A loop that LuaJIT has compiled, and a C function, are seen when they end.",
+     .apply = max_slice, .once = true},
     lua_value("lua_max_running_timers", context::http, "number", "256", "How many callbacks of timers may run at once on a shard.",
               set_count<&actors::site::most_running_timers>),
     lua_value("lua_max_pending_timers", context::http, "number", "1024", "How many timers may wait on a shard.",
