@@ -138,6 +138,9 @@ void exchange_actor::enter_place(const location& place) {
   net::exchange& x = box.x;
   step_ = step::place;
   box.use(place);
+  if (!place.settings.lua_code_cache && !x.is_subrequest && !x.is_internal) {
+    box.release->machine().forget_modules();
+  }
   const std::int64_t limit = place.settings.client_max_body_size;
   if (!x.is_subrequest && limit > 0 && x.content_length &&
       *x.content_length > static_cast<std::uint64_t>(limit) && !x.is_internal) {

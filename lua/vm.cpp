@@ -176,6 +176,36 @@ void vm::guard_globals() {
       lua_pcall(state_, 0, 0, 0) != 0) {
     lua_pop(state_, 1);
   }
+  lua_newtable(state_);
+  lua_getfield(state_, LUA_REGISTRYINDEX, "_LOADED");
+  lua_pushnil(state_);
+  while (lua_next(state_, -2) != 0) {
+    lua_pop(state_, 1);
+    lua_pushvalue(state_, -1);
+    lua_pushboolean(state_, 1);
+    lua_rawset(state_, -5);
+  }
+  lua_pop(state_, 1);
+  kept_modules_ = luaL_ref(state_, LUA_REGISTRYINDEX);
+}
+
+void vm::forget_modules() {
+  if (kept_modules_ == LUA_NOREF) return;
+  lua_rawgeti(state_, LUA_REGISTRYINDEX, kept_modules_);
+  lua_getfield(state_, LUA_REGISTRYINDEX, "_LOADED");
+  lua_pushnil(state_);
+  while (lua_next(state_, -2) != 0) {
+    lua_pop(state_, 1);
+    lua_pushvalue(state_, -1);
+    lua_rawget(state_, -4);
+    const bool stays = lua_toboolean(state_, -1) != 0;
+    lua_pop(state_, 1);
+    if (stays) continue;
+    lua_pushvalue(state_, -1);
+    lua_pushnil(state_);
+    lua_rawset(state_, -4);
+  }
+  lua_pop(state_, 2);
 }
 
 coroutine& vm::acquire_entry() {

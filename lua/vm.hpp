@@ -78,8 +78,11 @@ public:
   tl::expected<int, std::string> compile_file(const std::string& path, bool cached);
   void push_chunk(lua_State* to, int id) const;
 
-  /// From here on new globals are warned about (after init and init_worker).
+  /// From here on new globals are warned about, and modules are those of requests (after init and
+  /// init_worker).
   void guard_globals();
+  /// lua_code_cache off: modules that were loaded since then are loaded anew by the next require.
+  void forget_modules();
 
   /// The shard takes no more work: ngx.worker.exiting().
   void begin_exit() noexcept { exiting_ = true; }
@@ -119,6 +122,7 @@ private:
   std::vector<std::unique_ptr<coroutine>> entries_;
   std::vector<coroutine*> idle_entries_;
   int ctx_tables_ = LUA_NOREF;
+  int kept_modules_ = LUA_NOREF;  ///< A set of the names in package.loaded that stay.
   std::size_t ctx_next_ = 0;
   std::vector<int> ctx_free_;
 };

@@ -218,6 +218,7 @@ tl::expected<void, diagnostics> node::impl::init_workers(
       actors::shard& home = *place.shard;
       release->attach(home);
       if (chunk < 0) {
+        release->machine().guard_globals();
         result->set_value({});
         return;
       }

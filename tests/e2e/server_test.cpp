@@ -6,6 +6,8 @@
 //          ngx_http_log_module.
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "tests/support/test_client.hpp"
 #include "tests/support/test_node.hpp"
 
@@ -170,6 +172,21 @@ TEST(include, takes_in_files_by_pattern) {
                   .files = {{"parts/a.conf", "server { listen @port@; include \"parts/inner\"; }"},
                             {"parts/inner", "return 200 'included';"}}});
   EXPECT_EQ(test_client(node).get("/").body, "included");
+}
+
+TEST(code_cache, off_loads_modules_anew_but_those_of_init) {
+  test_node node({.conf = R"(
+      lua_code_cache off;
+      init_by_lua_block { require "first" }
+      server { listen @port@; location / { content_by_lua_block {
+          ngx.print(require("first").loads, " ", require("part").text) } } })",
+                  .files = {{"lua/first.lua", "loads = (loads or 0) + 1 return { loads = loads }"},
+                            {"lua/part.lua", "return { text = 'old' }"}}});
+  test_client client(node);
+  EXPECT_EQ(client.get("/").body, "1 old");
+  std::ofstream(node.folder() / "lua/part.lua") << "return { text = 'new' }";
+  EXPECT_EQ(client.get("/").body, "1 new");
+  EXPECT_EQ(client.get("/").body, "1 new");
 }
 
 TEST(code_cache, off_reads_files_anew) {

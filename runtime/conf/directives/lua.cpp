@@ -200,7 +200,7 @@ constexpr directive_row rows[] = {
     {.name = "lua_shared_dict", .contexts = context::http, .arguments = takes::two,
      .syntax = "name size", .merge = merging::none,
      .help = "Makes a dictionary that all shards share: ngx.shared.NAME.", .apply = shared_dict},
-    lua_flag("lua_code_cache", hsli, "on", "Off: Lua files are read anew for each request.", code_cache),
+    lua_flag("lua_code_cache", hsli, "on", "Off: Lua files and modules are read anew for each request.", code_cache),
     lua_value("lua_regex_cache_max_entries", context::http, "number", "1024",
               "How many expressions with the flag `o` are kept.", set_count<&actors::site::regex_cache_entries>),
     lua_value("lua_regex_match_limit", context::http, "number", "0",
