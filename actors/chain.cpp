@@ -7,13 +7,14 @@ namespace troupe::actors {
 namespace {
 void send(const caf::strong_actor_ptr& stage, const exchange_ref& exchange) {
   stage->enqueue(caf::make_mailbox_element(nullptr, caf::make_message_id(), {},
-                                           enter_stage{exchange}),
+                                           enter_stage{exchange, exchange->entry}),
                  &exchange->owner->home());
 }
 }  // namespace
 
 void chain::begin(const exchange_ref& exchange) const {
   exchange->stages = this;
+  exchange->next_stages = nullptr;
   exchange->x.next = net::direction::onward;
   enter(exchange, 0);
 }
@@ -29,7 +30,7 @@ void chain::pass_on(const exchange_ref& exchange, verdict v) const {
       enter(exchange, index);
       return;
     }
-    case verdict::leave: exchange->owner->tell(leave_chain{exchange}); return;
+    case verdict::leave: exchange->owner->tell(leave_chain{exchange, exchange->entry}); return;
   }
 }
 
@@ -45,10 +46,11 @@ void chain::enter(const exchange_ref& exchange, std::size_t index) const {
   x.position = static_cast<std::uint32_t>(index);
   x.step = 0;
   x.stage_entered = false;
+  ++exchange->entry;
   if (index < links_.size()) {
     send(links_[index].stage, exchange);
   } else {
-    exchange->owner->tell(leave_chain{exchange});
+    exchange->owner->tell(leave_chain{exchange, exchange->entry});
   }
 }
 

@@ -62,7 +62,7 @@ caf::strong_actor_ptr connection::accept(shard& home, net::unique_fd socket, con
 
 caf::behavior connection::make_behavior() {
   return {
-      [this](leave_chain& message) { leave(message.exchange); },
+      [this](leave_chain& message) { leave(message.exchange, message.entry); },
       [this](wake_up& message) { handle(message); },
       [this](stage_due) { enter_again(); },
       [this](close_gracefully) {
@@ -85,7 +85,8 @@ const net::location_settings& connection::settings() const noexcept {
   const exchange_box* box = current();
   if (box != nullptr && box->x.settings != nullptr) return *box->x.settings;
   const site& conf = home().current()->configuration();
-  const auto group = origin_->group < conf.listens.size() ? origin_->group : 0;
+  if (origin_->is_closed || origin_->group >= conf.listens.size()) return conf.http;
+  const auto group = origin_->group;
   return conf.servers[conf.listens[group].names.default_server()]->defaults.settings;
 }
 
@@ -106,15 +107,19 @@ void connection::on_io(std::uint32_t events) noexcept {
     on_readable();
   }
   if ((events & EPOLLOUT) != 0 && state_ != state::closed && current() != nullptr) {
+    if (stream_ == nullptr || !current()->x.wire.empty()) write_out(current()->x);
     if (stream_ != nullptr) stream_->notify();
-    else write_out(current()->x);
   }
 }
 
 void connection::on_readable() {
   switch (state_) {
     case state::idle:
-    case state::head: read_head(); return;
+    case state::head:
+      // Its servers have gone with the address; those of another one are not for its clients.
+      if (origin_->is_closed) close();
+      else read_head();
+      return;
     case state::serving:
       // Who still reads a body sees its end by reading.
       if (stream_ != nullptr && (body_mode_ != body_mode::none || !sees_client_gone())) {
@@ -218,7 +223,20 @@ void connection::begin_head() {
   parser_.reset();
 }
 
+// A request that ends at once brings the next one of a pipeline here again: a loop, no recursion.
 void connection::read_head() {
+  if (std::exchange(in_read_head_, true)) {
+    read_again_ = true;
+    return;
+  }
+  do {
+    read_again_ = false;
+    read_one_head();
+  } while (read_again_ && state_ == state::idle);
+  in_read_head_ = false;
+}
+
+void connection::read_one_head() {
   if (!input_.empty()) {
     begin_head();
     pending_->x.head_bytes.append(input_);
@@ -555,6 +573,7 @@ void connection::body_failed(int status) {
   if (current() == nullptr) return;
   net::exchange& x = current()->x;
   x.close_after = true;
+  x.keep_alive = false;  // What follows on the wire is no request, also if the head is out.
   x.body.state = body_state::discarded;
   if (status == 408) {
     if (x.enabled(log_level::info)) {
@@ -588,6 +607,11 @@ void connection::peer_closed() {
   }
   if (reading_body_) {
     body_failed(499);
+    return;
+  }
+  if (is_finishing()) {
+    x.wire.clear();
+    abort();
     return;
   }
   if (x.settings->lua_check_client_abort) client_gone();
@@ -785,7 +809,7 @@ void connection::next_request() {
   state_ = state::idle;
   sent_continue_ = false;
   wait_for(settings().keepalive_timeout);
-  if (draining_ && input_.empty()) {
+  if ((draining_ && input_.empty()) || origin_->is_closed) {
     close();
     return;
   }

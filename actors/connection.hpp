@@ -28,6 +28,7 @@ namespace troupe::actors {
 /// What the connections of one listening socket share on one shard.
 struct connection_origin {
   std::size_t group = 0;        ///< Index in site.listens; a new release may move it.
+  bool is_closed = false;       ///< Its address is no longer configured: nothing new is served.
   net::address configured;      ///< As written, which a reload looks for.
   net::address where;           ///< As bound.
   std::string listener;         ///< Text of `configured`.
@@ -99,6 +100,7 @@ private:
   bool fill();
   void begin_head();
   void read_head();
+  void read_one_head();
   bool parse_head();
   void start_exchange(const net::request_head& head);
   void refuse(int status, std::string_view why);
@@ -137,6 +139,8 @@ private:
   std::uint16_t peer_port_ = 0;
   state state_ = state::idle;
   body_mode body_mode_ = body_mode::none;
+  bool in_read_head_ = false;
+  bool read_again_ = false;         ///< For the read_head() under way.
   bool readable_ = false;           ///< More bytes may wait in the socket.
   bool end_seen_ = false;           ///< The peer's end waits behind its last bytes.
   bool writable_watched_ = false;

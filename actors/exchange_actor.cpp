@@ -72,8 +72,9 @@ void exchange_actor::restart() {
   }
 }
 
-void exchange_actor::leave(const exchange_ref& exchange) {
+void exchange_actor::leave(const exchange_ref& exchange, std::uint32_t entry) {
   if (!current_ || &*exchange != &*current_) return;  // It was dropped meanwhile.
+  if (entry != exchange->entry) return;               // It has left these stages already.
   net::exchange& x = exchange->x;
   if (step_ == step::logging) {
     ended();
@@ -143,12 +144,14 @@ void exchange_actor::enter_place(const location& place) {
   }
   const std::int64_t limit = place.settings.client_max_body_size;
   if (!x.is_subrequest && limit > 0 && x.content_length &&
-      *x.content_length > static_cast<std::uint64_t>(limit) && !x.is_internal) {
+      *x.content_length > static_cast<std::uint64_t>(limit) &&
+      x.body.state == net::body_state::unread) {
     if (x.enabled(log_level::error)) {
       x.write(log_level::error, "client intended to send too large body: " +
                                     std::to_string(*x.content_length) + " bytes");
     }
     x.close_after = true;
+    discard_body(x);  // The error page may not have it either.
     finish(413);
     return;
   }
@@ -240,6 +243,7 @@ void exchange_actor::finish(int status) {
   exchange_box& box = *current_;
   net::exchange& x = box.x;
   if (step_ >= step::finishing) return;
+  ++box.entry;  // A stage that was sent it and has not begun must not.
   if (box.handler) box.handler->kill();
   box.subrequest.reset();
   if (box.filter && filtering_ != filtering::none) {
@@ -499,6 +503,12 @@ net::exchange_owner::progress exchange_actor::run_header_filter(exchange_box& bo
     x.failed = x.aborted = true;
     return progress::failed;
   }
+  apply_filter_status(x);
+  return progress::done;
+}
+
+// ngx.exit in a header filter: another response takes the place of this one.
+void exchange_actor::apply_filter_status(net::exchange& x) {
   if (const int status = std::exchange(x.filter_status, 0); status != 0 && status != x.error_status) {
     // The response so far is replaced: by an error page, or by nothing.
     x.body_out.clear();
@@ -520,7 +530,6 @@ net::exchange_owner::progress exchange_actor::run_header_filter(exchange_box& bo
       x.response_length = 0;
     }
   }
-  return progress::done;
 }
 
 net::exchange_owner::progress exchange_actor::run_body_filter(exchange_box& box, bool last) {
@@ -568,6 +577,7 @@ void exchange_actor::filter_progress(lua::script& resumed) {
   const filtering was = std::exchange(filtering_, filtering::none);
   // Take up filter() or run_body_filter() where the filter's wait cut them off.
   const bool failed = resumed.state() == lua::script::progress::failed;
+  if (!failed && was == filtering::header) apply_filter_status(x);
   if (failed) {
     if (x.enabled(log_level::error)) {
       x.write(log_level::error,
@@ -575,6 +585,9 @@ void exchange_actor::filter_progress(lua::script& resumed) {
                   (was == filtering::header ? "header" : "body") +
                   "_filter_by_lua*: " + resumed.error());
     }
+    x.failed = x.aborted = true;
+  } else if (was == filtering::body && resumed.result_count() > 0 &&
+             lua_isnumber(resumed.results(), 1) && lua_tointeger(resumed.results(), 1) == -1) {
     x.failed = x.aborted = true;
   } else if (was == filtering::body) {
     x.body_out.append(x.filter_chunk);

@@ -44,7 +44,8 @@ protected:
   }
   void receive(message_type type, caf::type_erased_tuple& content) final {
     if (type == &typeid(leave_chain)) {
-      leave(content.get_as<leave_chain>(0).exchange);
+      const auto& message = content.get_as<leave_chain>(0);
+      leave(message.exchange, message.entry);
     } else {
       handle(content.get_as<wake_up>(0));
     }
@@ -71,7 +72,7 @@ protected:
   /// As begin(), for an exchange that is refused before any phase: finish() follows.
   void adopt(exchange_ref exchange);
   /// For the message leave_chain.
-  void leave(const exchange_ref& exchange);
+  void leave(const exchange_ref& exchange, std::uint32_t entry);
   /// The body that was waited for is here.
   void body_arrived(net::exchange& x);
   /// The client has gone and the location wants to know: its callback runs, or the handler ends.
@@ -107,6 +108,7 @@ private:
   void log();
   void ended();
   progress run_header_filter(exchange_box& box);
+  static void apply_filter_status(net::exchange& x);
   progress run_body_filter(exchange_box& box, bool last);
   void filter_progress(lua::script& filter);
   bool not_modified(net::exchange& x) const;

@@ -34,6 +34,8 @@ public:
   const virtual_server* server = nullptr;
   const location* place = nullptr;          ///< Null until a location was found.
   const chain* stages = nullptr;            ///< The chain that it is in.
+  const chain* next_stages = nullptr;       ///< Of an `if` block that it goes on with.
+  std::uint32_t entry = 0;                  ///< Grows with each stage that it is sent to.
 
   /// The script of the phase handlers, and that of filters, which run while a handler waits for them.
   std::optional<lua::script> handler;

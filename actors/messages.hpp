@@ -40,12 +40,15 @@ private:
 };
 
 /// To a stage: carry this exchange through your phase.
+/// A message whose entry is no longer the exchange's comes too late and is dropped.
 struct enter_stage {
   exchange_ref exchange;
+  std::uint32_t entry = 0;
 };
 /// To the owner of an exchange: the stages are through with it.
 struct leave_chain {
   exchange_ref exchange;
+  std::uint32_t entry = 0;
 };
 /// To a script actor: what its coroutine waited for is over.
 struct wake_up {

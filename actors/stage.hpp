@@ -49,7 +49,7 @@ protected:
   void receive(message_type type, caf::type_erased_tuple& content) final;
 
 private:
-  void enter(const exchange_ref& exchange);
+  void enter(const enter_stage& message);
 };
 
 /// Ends the exchange with a status: `return finish(box, 404);`.

@@ -37,7 +37,7 @@ void subrequest_actor::start(shard& home, exchange_ref parent, net::subrequest& 
 caf::behavior subrequest_actor::make_behavior() {
   return {
       [this](begin_work) { run(); },
-      [this](leave_chain& message) { leave(message.exchange); },
+      [this](leave_chain& message) { leave(message.exchange, message.entry); },
       [this](wake_up& message) { handle(message); },
       [this](stage_due) { enter_again(); },
       [this](closed) { quit(); },

@@ -126,8 +126,10 @@ const char* tcp_socket::busy(side which) const noexcept {
   if (step_ == step::queued || step_ == step::resolving || step_ == step::connecting) {
     return "socket busy connecting";
   }
-  if (which == side::reader && reader_.token != wait_token::none) return "socket busy reading";
-  if (which == side::writer && writer_.token != wait_token::none) return "socket busy writing";
+  const waiting& one = which == side::reader ? reader_ : writer_;
+  if (one.token != wait_token::none || one.is_undelivered) {
+    return which == side::reader ? "socket busy reading" : "socket busy writing";
+  }
   return nullptr;
 }
 
@@ -142,12 +144,14 @@ void tcp_socket::wake(side which) noexcept {
   host_.loop().timers().cancel(one);
   if (which == side::writer) step_ = step::none;
   if (const wait_token token = std::exchange(one.token, wait_token::none); token != wait_token::none) {
+    one.is_undelivered = true;
     host_.wake(token);
   }
 }
 
 void tcp_socket::cancel(side which) noexcept {
   waiting& one = which == side::reader ? reader_ : writer_;
+  one.is_undelivered = false;
   if (one.token == wait_token::none) return;
   one.token = wait_token::none;
   host_.loop().timers().cancel(one);

@@ -95,6 +95,10 @@ public:
   void begin_wait(side which, wait_token token, std::int64_t timeout_ms) noexcept;
   /// The coroutine has gone.
   void cancel(side which) noexcept;
+  /// The coroutine has its results.
+  void delivered(side which) noexcept {
+    (which == side::reader ? reader_ : writer_).is_undelivered = false;
+  }
 
   [[nodiscard]] const char* busy(side which) const noexcept;
   [[nodiscard]] bool is_open() const noexcept { return stream_ != nullptr; }
@@ -130,6 +134,7 @@ private:
     tcp_socket* self = nullptr;
     side which = side::reader;
     wait_token token = wait_token::none;
+    bool is_undelivered = false;  ///< It has ended; its coroutine does not know yet.
     void on_timer() noexcept override { self->on_timeout(which); }
   };
   enum class step { none, queued, resolving, connecting, handshaking, sending };

@@ -58,7 +58,9 @@ void stream_pool::give(std::unique_ptr<client_stream> connection, std::uint32_t 
 
 void stream_pool::drop(resting& which) noexcept {
   idle_.erase(which.at);
+  ++turns_;
   next_turn();
+  --turns_;
   end_if_unused();
 }
 
@@ -76,7 +78,9 @@ void stream_pool::forget(waiter& asking) noexcept { std::erase(waiting_, &asking
 
 void stream_pool::leave() noexcept {
   if (in_use_ > 0) --in_use_;
+  ++turns_;
   next_turn();
+  --turns_;
   end_if_unused();
 }
 
@@ -89,7 +93,8 @@ void stream_pool::next_turn() noexcept {
 }
 
 void stream_pool::end_if_unused() noexcept {
-  if (in_use_ == 0 && idle_.empty() && waiting_.empty()) all_.pools_.erase(key_);
+  // Not below a turn that goes wrong at once: whoever gave it looks again.
+  if (turns_ == 0 && in_use_ == 0 && idle_.empty() && waiting_.empty()) all_.pools_.erase(key_);
 }
 
 }  // namespace troupe::net

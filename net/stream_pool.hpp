@@ -78,6 +78,7 @@ private:
   std::size_t size_;
   int backlog_;  ///< -1: none.
   std::size_t in_use_ = 0;
+  int turns_ = 0;  ///< Under way.
   std::list<std::unique_ptr<resting>> idle_;  ///< The one used last is first.
   std::deque<waiter*> waiting_;
 };

@@ -262,6 +262,7 @@ void node::impl::swap(std::vector<std::shared_ptr<actors::shard_release>> releas
           return false;
         }
       }
+      listener.origin->is_closed = true;
       return true;
     });
     for (bound_socket& socket : sockets) {

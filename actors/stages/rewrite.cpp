@@ -46,6 +46,11 @@ verdict rewrite_stage::handle(exchange_box& box) {
     return verdict::leave;
   }
   x.uri_changed = false;
+  // What follows this stage is the block's own chain, once this one is through.
+  if (box.next_stages != nullptr) {
+    box.stages = std::exchange(box.next_stages, nullptr);
+    x.position = static_cast<std::uint32_t>(-1);
+  }
   return verdict::next;
 }
 
@@ -62,9 +67,7 @@ rewrite_stage::step rewrite_stage::run(exchange_box& box, const rewrite_operatio
     case rewrite_operation::kind::set_by_lua: return set_by_lua(box, op);
     case rewrite_operation::kind::enter_block: {
       box.use(*op.block);
-      // What follows this stage is the block's own chain.
-      box.stages = &box.release->stages_of(*op.block);
-      x.position = static_cast<std::uint32_t>(-1);
+      box.next_stages = &box.release->stages_of(*op.block);
       return step::onward;
     }
     case rewrite_operation::kind::jump_unless: break;

@@ -66,20 +66,23 @@ void check_owner(lua_State* state, const tcp_socket& socket) {
 // --- Waiting --------------------------------------------------------------------------------------
 
 int finish_written(lua_State* state, void* operation) {
-  const auto& socket = *static_cast<tcp_socket*>(operation);
+  auto& socket = *static_cast<tcp_socket*>(operation);
+  socket.delivered(side::writer);
   if (socket.written.error != nullptr) return fail(state, socket.written.error);
   lua_pushinteger(state, 1);
   return 1;
 }
 
 int finish_sent(lua_State* state, void* operation) {
-  const auto& socket = *static_cast<tcp_socket*>(operation);
+  auto& socket = *static_cast<tcp_socket*>(operation);
+  socket.delivered(side::writer);
   if (socket.written.error != nullptr) return fail(state, socket.written.error);
   lua_pushnumber(state, static_cast<lua_Number>(socket.written.sent));
   return 1;
 }
 
 int finish_read(lua_State* state, void* operation) {
+  static_cast<tcp_socket*>(operation)->delivered(side::reader);
   auto& read = static_cast<tcp_socket*>(operation)->read;
   const std::string data = std::move(read.data);
   if (read.error != nullptr) {
@@ -324,7 +327,9 @@ const net::tls_client* tls_of(lua_State* state, tcp_socket& socket) {
 // -> the session, as a pointer; true if there was a handshake before or none was asked for
 int finish_handshake(lua_State* state, void* operation) {
   auto& socket = *static_cast<tcp_socket*>(operation);
+  socket.delivered(side::writer);
   if (socket.written.error != nullptr) return fail(state, socket.written.error);
+  if (!socket.is_open()) return fail(state, "closed");
   SSL_SESSION* session = SSL_get1_session(socket.client()->tls());
   if (session == nullptr) {
     lua_pushboolean(state, 1);

@@ -6,6 +6,8 @@
 // Source   RFC 9112 sections 3, 5, 6, 7 and 11.2.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include <fstream>
 
 #include "tests/support/test_client.hpp"
@@ -230,6 +232,49 @@ TEST(bad_input, a_body_that_cannot_be_stored_is_500_and_logged) {
 TEST(bad_input, a_full_disk_under_the_logs_does_not_stop_the_service) {
   test_node node({.conf = "access_log /dev/full; server { listen @port@; return 200 'ok'; }"});
   for (int i = 0; i < 3; ++i) EXPECT_EQ(test_client(node).get("/").body, "ok");
+}
+
+TEST(bad_input, what_follows_a_broken_body_is_no_request) {
+  test_node node({.conf = R"(server { listen @port@; location = /hello { return 200 "hello"; }
+      location / { content_by_lua_block { ngx.say("x") ngx.flush(true) ngx.req.read_body() } } })"});
+  test_connection client = test_client(node).connect();
+  client.send(post + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(client.read_rest().find("hello"), std::string::npos);
+}
+
+TEST(bad_input, a_large_body_is_refused_whatever_was_rewritten) {
+  test_node node({.conf = R"(server { listen @port@; client_max_body_size 10; error_page 413 /big;
+      rewrite ^/app/(.*)$ /in/$1 last;
+      location /big { content_by_lua_block { ngx.req.read_body() ngx.print(tostring(ngx.req.get_body_data())) } }
+      location / { content_by_lua_block { ngx.req.read_body() ngx.print("read") } } })"});
+  const response refused = test_client(node).post("/app/x", "0123456789abcdef");
+  EXPECT_EQ(refused.status, 413);
+  EXPECT_EQ(refused.body, "nil");
+}
+
+TEST(bad_input, a_long_pipeline_of_refusals_needs_no_stack) {
+  test_node node({.conf = R"(keepalive_requests 1000000; access_log off; server { listen @port@;
+      location /hidden { internal; return 200 "no"; } location = /end { return 200 "end"; } })"});
+  std::string requests;
+  for (int i = 0; i < 30000; ++i) requests += "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
+  test_connection client = test_client(node).connect();
+  std::thread writer([&] { client.send(requests + "GET /end HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); });
+  const std::string all = client.read_rest();
+  writer.join();
+  EXPECT_TRUE(all.ends_with("end")) << all.size();
+  EXPECT_EQ(node.stop(), 0);
+}
+
+TEST(bad_input, clients_that_leave_in_the_middle_of_a_large_response_leave_nothing) {
+  test_node node({.conf = R"(lua_check_client_abort on; server { listen @port@;
+      location / { content_by_lua_block { ngx.print(("x"):rep(20000000)) } } })"});
+  for (int i = 0; i < 10; ++i) {
+    test_connection client = test_client(node).connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.read_exactly(1000);
+    client.close();
+  }
+  EXPECT_EQ(node.stop(), 0);  // A graceful stop waits for every connection.
 }
 
 }  // namespace troupe::tests

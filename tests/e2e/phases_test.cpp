@@ -88,4 +88,30 @@ TEST(phases, let_lua_know_that_a_client_has_gone) {
 }
 
 }  // namespace
+TEST(phases, a_wait_inside_an_if_block_goes_on_in_it) {
+  test_node node({.conf = R"(server { listen @port@; location / { set $y 0;
+      if ($arg_a) { set_by_lua_block $y { ngx.sleep(0.002) return 1 } add_header X $y; content_by_lua_block { ngx.print("in ", ngx.var.y) } }
+      content_by_lua_block { ngx.print("out") } } })"});
+  test_client client(node);
+  EXPECT_EQ(client.get("/?a=1").body, "in 1");
+  EXPECT_EQ(client.get("/").body, "out");
+  EXPECT_EQ(node.stop(), 0);
+}
+
+TEST(phases, a_header_filter_that_has_waited_may_refuse) {
+  test_node node({.conf = R"(server { listen @port@; location / {
+      header_filter_by_lua_block { ngx.sleep(0.002) return ngx.exit(403) } content_by_lua_block { ngx.print("secret") } } })"});
+  const response refused = test_client(node).get("/");
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_EQ(refused.body.find("secret"), std::string::npos);
+}
+
+TEST(phases, the_response_goes_on_beside_a_request_socket) {
+  test_node node({.conf = R"(server { listen @port@; location / { content_by_lua_block {
+      local sock = ngx.req.socket() sock:receive(5) ngx.print(("x"):rep(20000000)) } } })"});
+  test_connection client = test_client(node).connect();
+  client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+  EXPECT_GT(client.read_rest().size(), 20000000u);
+}
+
 }  // namespace troupe::tests

@@ -198,4 +198,23 @@ TEST(code_cache, off_reads_files_anew) {
   EXPECT_EQ(client.get("/").body, "new\n");
 }
 
+TEST(server, that_a_reload_takes_away_serves_nobody_any_more) {
+  test_node node({.conf = R"(exit_worker_by_lua_block { ngx.log(ngx.ERR, "retired") }
+                  server { listen @port@; return 200 "public"; } server { listen @port2@; return 200 "admin"; })",
+                  .as_nginx = true});
+  test_connection kept = test_client(node).connect();
+  kept.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(kept.read_response().body, "public");
+  const std::string conf = read_file(node.folder() / "nginx.conf");
+  const auto first = conf.find("server {");
+  const auto second = conf.find("server {", first + 1);
+  write_file(node.folder() / "nginx.conf", conf.substr(0, first) + conf.substr(second));
+  node.signal(SIGHUP);
+  EXPECT_TRUE(node.logs("retired"));
+  kept.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(kept.read_rest(), "");
+  EXPECT_EQ(test_client(node, 1).get("/").body, "admin");
+  EXPECT_EQ(node.stop(), 0);
+}
+
 }  // namespace troupe::tests
