@@ -445,7 +445,7 @@ net::exchange_owner::progress connection::read_body(net::exchange& x) {
     x.body.state = body_state::read;
     return progress::done;
   }
-  if (x.body.state == body_state::reading) return progress::failed;  // Another thread does.
+  if (x.body.state == body_state::reading) return progress::waiting;  // For another thread too.
   const net::location_settings& limits = *x.settings;
   x.body.start(limits.client_body_buffer_size, limits.client_body_temp_path,
                limits.client_body_in_file_only != net::body_in_file::off);

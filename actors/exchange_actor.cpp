@@ -27,11 +27,12 @@ void exchange_actor::begin(exchange_ref exchange) {
 }
 
 void exchange_actor::body_arrived(net::exchange& x) {
-  if (const auto waiter = std::exchange(x.body_waiter, 0); waiter != 0) {
-    wake(static_cast<lua::wait_token>(waiter));
-  } else {
+  if (x.body_waiters.empty()) {
     enter_again();
+    return;
   }
+  for (const std::uint64_t waiter : x.body_waiters) wake(static_cast<lua::wait_token>(waiter));
+  x.body_waiters.clear();
 }
 
 void exchange_actor::flush_ended(net::exchange& x, const char* error) {

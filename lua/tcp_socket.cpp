@@ -509,12 +509,13 @@ bool tcp_socket::satisfy(bool at_end) {
   const std::string_view there = input();
   switch (goal_.what) {
     case read_goal::kind::line:
-      if (const auto end = there.find('\n'); end != std::string_view::npos) {
+      if (const auto end = there.find('\n', goal_.searched); end != std::string_view::npos) {
         take_input(end + 1, read.data);
         read.data.pop_back();
         std::erase(read.data, '\r');
         return true;
       }
+      goal_.searched = there.size();
       break;
     case read_goal::kind::size:
       if (there.size() >= goal_.size) {
@@ -549,7 +550,10 @@ bool tcp_socket::satisfy(bool at_end) {
 bool tcp_socket::satisfy_until(bool) {
   boundary& b = *goal_.until;
   const std::string_view there = input();
-  const std::size_t found = there.find(b.pattern);
+  const std::size_t found = there.find(b.pattern, goal_.searched);
+  if (found == std::string_view::npos && there.size() >= b.pattern.size()) {
+    goal_.searched = there.size() - b.pattern.size() + 1;  // The pattern may begin in the rest.
+  }
   if (found != std::string_view::npos && (goal_.size == 0 || found <= goal_.size)) {
     take_input(found + b.pattern.size(), read.data);
     if (!b.inclusive) read.data.resize(found);

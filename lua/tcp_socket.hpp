@@ -40,6 +40,7 @@ struct read_goal {
   enum class kind { line, size, all, any, until } what = kind::line;
   std::size_t size = 0;            ///< Of `size`, `any`; of `until`: 0 for all up to the pattern.
   struct boundary* until = nullptr;
+  std::size_t searched = 0;        ///< So much of what is there holds no end of it.
 };
 
 /// Of receiveuntil: the pattern, and whether its end was just reached.

@@ -68,7 +68,8 @@ void exchange::reset() noexcept {
   file_position = 0;
   set_arguments.clear();
   body_being_made = stage_waits_flush = false;
-  body_waiter = filter_waiter = 0;
+  filter_waiter = 0;
+  body_waiters.clear();
   flush_waiters.clear();
   flush_error = nullptr;
   filter_chunk = {};

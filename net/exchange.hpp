@@ -220,7 +220,7 @@ public:
   bool socket_taken = false;            ///< By ngx.req.socket.
   bool raw_socket_taken = false;        ///< Both ways: nothing else may be sent.
   bool body_being_made = false;         ///< Between ngx.req.init_body and finish_body.
-  std::uint64_t body_waiter = 0;        ///< Token of the coroutine that waits for the body.
+  std::vector<std::uint64_t> body_waiters;   ///< Tokens of the coroutines that wait for the body.
   std::uint64_t filter_waiter = 0;      ///< Token of the coroutine whose output a filter works on.
   bool stage_waits_flush = false;       ///< The stage waits until the socket has taken all output.
   std::vector<std::uint64_t> flush_waiters;  ///< Tokens of those that wait for an empty socket.

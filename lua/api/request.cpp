@@ -190,8 +190,6 @@ constexpr troupe_ffi_request table{.text = text,
 
 int finish_read(lua_State*, void*) { return 0; }
 
-void cancel_read(void* operation) noexcept { static_cast<exchange*>(operation)->body_waiter = 0; }
-
 // read_body()
 int read_body(lua_State* state) {
   exchange& x = *current.exchange;
@@ -202,8 +200,8 @@ int read_body(lua_State* state) {
       return script::stop(state);
     case exchange_owner::progress::waiting: break;
   }
-  x.body_waiter =
-      static_cast<std::uint64_t>(script::begin_wait(state, &x, finish_read, cancel_read));
+  x.body_waiters.push_back(
+      static_cast<std::uint64_t>(script::begin_wait(state, &x, finish_read, nullptr)));
   return lua_yield(state, 0);
 }
 

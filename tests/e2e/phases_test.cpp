@@ -114,4 +114,17 @@ TEST(phases, the_response_goes_on_beside_a_request_socket) {
   EXPECT_GT(client.read_rest().size(), 20000000u);
 }
 
+TEST(phases, many_threads_may_wait_for_one_body) {
+  test_node node({.conf = R"(server { listen @port@; location / { content_by_lua_block {
+      local function body() ngx.req.read_body() return ngx.req.get_body_data() end
+      local a, b, c = ngx.thread.spawn(body), ngx.thread.spawn(body), ngx.thread.spawn(body)
+      ngx.thread.kill(b)
+      ngx.print(body(), select(2, ngx.thread.wait(a)), select(2, ngx.thread.wait(c))) } } })"});
+  test_connection client = test_client(node).connect();
+  client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab");
+  EXPECT_EQ(test_client(node).post("/", "x").body, "xxx");
+  client.send("cd");
+  EXPECT_EQ(client.read_response().body, "abcdabcdabcd");
+}
+
 }  // namespace troupe::tests

@@ -218,4 +218,15 @@ TEST(libraries, of_debian_talk_to_redis_and_memcached) {
             "0 0\n1 1\n2 2\nv\n");
 }
 
+TEST(cosocket, finds_ends_that_arrive_in_pieces) {
+  test_peer peer([](test_connection& with) {
+    const std::string sent = "first\r\naab-aab-aaab-end--END-tail";
+    for (const char byte : sent) with.send(std::string(1, byte));
+  });
+  EXPECT_EQ(answer(connect_to(peer.address()) + R"(
+      ngx.say(sock:receive()) ngx.say(sock:receiveuntil("aaab")()) ngx.say(sock:receiveuntil("--END")())
+      ngx.say(sock:receive("*a")))"),
+            "first\naab-aab-\n-end\n-tail\n");
+}
+
 }  // namespace troupe::tests
