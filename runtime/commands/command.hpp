@@ -37,6 +37,11 @@ struct command {
 
 int run_command(words arguments);
 int check_command(words arguments);
+int apply_command(words arguments);
+int releases_command(words arguments);
+int diff_command(words arguments);
+int rollback_command(words arguments);
+int status_command(words arguments);
 int version_command(words arguments);
 
 /// `troupe -p PREFIX -c CONF …`; no row of the table, for it has no name.

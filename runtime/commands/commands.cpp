@@ -14,6 +14,11 @@ namespace {
 constexpr std::array table = {
     command{"run", "serve an app in the foreground", run_command},
     command{"check", "check an app as `run` would, without serving it", check_command},
+    command{"apply", "put an app into a running node", apply_command},
+    command{"releases", "a running node's history of releases", releases_command},
+    command{"diff", "what differs between two releases", diff_command},
+    command{"rollback", "go back to an older release", rollback_command},
+    command{"status", "what a running node does", status_command},
     command{"version", "the versions of troupe and its libraries", version_command},
 };
 
@@ -45,7 +50,7 @@ std::string general_help() {
       "\n"
       "Commands\n";
   for (const command& each : table) {
-    text += "  " + std::string(each.name) + std::string(10 - each.name.size(), ' ') +
+    text += "  " + std::string(each.name) + std::string(11 - each.name.size(), ' ') +
             std::string(each.help) + '\n';
   }
   text +=
@@ -54,6 +59,7 @@ std::string general_help() {
       "  troupe run examples/hello                 serve an app folder\n"
       "  troupe run examples/echo --port 9000      on another port\n"
       "  troupe check examples/echo                find its mistakes without serving it\n"
+      "  troupe apply examples/echo                put it into the node that runs\n"
       "  troupe -p /srv/app/ -c conf/nginx.conf    as nginx would be started, in the background\n"
       "  troupe -p /srv/app/ -c conf/nginx.conf -s reload\n"
       "\n"

@@ -3,6 +3,7 @@
 
 #include "runtime/commands/spelling.hpp"
 #include "runtime/commands/terminal.hpp"
+#include "runtime/data_folder.hpp"
 #include "runtime/log_sink.hpp"
 
 #include <CLI/CLI.hpp>
@@ -105,6 +106,14 @@ class command_parser {
                               "the node's data folder [/var/lib/troupe/NAME as root, else "
                               "~/.local/state/troupe/NAME]"),
               "DIR");
+    node_flag(app_.add_option("--node", flags_.node,
+                              "the running node that is meant: a data folder or a control socket "
+                              "[that of --data or --name]"),
+              "ADDR");
+    node_flag(
+        app_.add_option("--timeout", flags_.timeout, "for the whole command [as long as it takes]")
+            ->check(CLI::Range(0.001, 1e9)),
+        "S");
     node_flag(app_.add_option("--port", flags_.port,
                               "the app's first port becomes N, its others move along; 0: free "
                               "ports"),
@@ -240,6 +249,10 @@ node_options shared_flags::options() const {
   result.log_level = log_level;
   result.values = values;
   return result;
+}
+
+std::string shared_flags::data_path() const {
+  return data.empty() ? data_folder::default_path(name) : data;
 }
 
 tl::expected<shared_flags, int> parse_words(const command_syntax& syntax, words given) {

@@ -34,9 +34,13 @@ struct shared_flags {
   std::optional<net::log_level> log_level;  ///< --log-level
   std::map<std::string, std::string, std::less<>> values;  ///< --set
   bool json = false;                                       ///< --json
+  std::string node;                                        ///< --node; empty: the one of data
+  std::optional<double> timeout;                           ///< --timeout, in seconds
 
   /// The node's options as far as flags give them; without the data folder, which wants taking.
   [[nodiscard]] node_options options() const;
+  /// --data, or where a node of that name has it.
+  [[nodiscard]] std::string data_path() const;
 };
 
 /// A flag of one command alone.

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `troupe apply PATH`: sends an app folder to a running node, which checks it, loads it beside the
+// release that serves, and swaps it in.
+#include <map>
+
+#include "cluster/bundle.hpp"
+#include "cluster/folder_reader.hpp"
+#include "runtime/commands/command.hpp"
+#include "runtime/commands/node_call.hpp"
+#include "runtime/commands/release_answers.hpp"
+#include "runtime/commands/terminal.hpp"
+#include "runtime/json_text.hpp"
+#include "runtime/release_store.hpp"
+
+namespace troupe {
+namespace {
+
+// Up to here the contents go along unasked: one way to the node and back instead of two.
+constexpr std::uint64_t most_unasked_bytes = 256 * 1024;
+
+int refuse(const shared_flags& flags, const diagnostic& problem) {
+  complain(problem);
+  if (flags.json) {
+    say("{\"error\":\"check_failed\",\"reason\":" + json_string(text(problem)) + '}');
+  }
+  return exit_refused;
+}
+
+}  // namespace
+
+int apply_command(words arguments) {
+  std::string path;
+  std::string message;
+  std::optional<std::uint64_t> expect;
+  auto flags = parse_words(
+      {.name = "apply",
+       .help = "Sends an app folder to a running node: it checks the whole, loads it beside the "
+               "release that serves, and swaps it in. What cannot work is refused, and nothing has "
+               "changed.",
+       .examples = "  troupe apply app/\n"
+                   "  troupe apply app/ -m 'new checkout' --expect 41\n"
+                   "  troupe apply app/ --node /var/lib/troupe/b --json\n",
+       .arguments = {{.name = "PATH", .help = "an app folder", .value = &path}},
+       .flags = {{.name = "-m,--message",
+                  .placeholder = "TEXT",
+                  .help = "for the history",
+                  .value = &message},
+                 {.name = "--expect",
+                  .placeholder = "N",
+                  .help = "only if release N is what serves; else exit status 5",
+                  .value = &expect}}},
+      arguments);
+  if (!flags) return flags.error();
+
+  std::map<cluster::digest, std::string> contents;
+  auto files =
+      cluster::read_folder(path, {}, [&](const cluster::digest& name, std::string_view content) {
+        contents.insert_or_assign(name, std::string(content));
+        return tl::expected<void, cluster::refusal>();
+      });
+  if (!files) return refuse(*flags, to_diagnostic(files.error()));
+
+  auto node = node_call::to(*flags);
+  if (!node) return node.error();
+  cluster::bundle sent{.files = std::move(*files), .contents = {}};
+  if (sent.files.total_bytes() <= most_unasked_bytes) {
+    for (const auto& [name, content] : contents) sent.contents.emplace(name, content);
+  } else {
+    const auto missing = node->ask("POST", "/v1/contents/missing", sent.files.encode());
+    if (!missing) return missing.error();
+    for (const auto& each : *missing) {
+      const auto name = cluster::digest::parse(each.get<std::string>());
+      if (const auto found = name ? contents.find(*name) : contents.end();
+          found != contents.end()) {
+        sent.contents.emplace(*found);
+      }
+    }
+  }
+  std::string target = "/v1/releases?author=" + target_word(command_author());
+  if (!message.empty()) target += "&message=" + target_word(message);
+  if (expect) target += "&expect=" + std::to_string(*expect);
+  const auto outcome = node->ask("POST", target, sent.encode());
+  if (!outcome) return outcome.error();
+  say(flags->json ? outcome->dump() : deployed_text(*outcome));
+  return exit_done;
+}
+
+}  // namespace troupe

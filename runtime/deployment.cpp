@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/deployment.hpp"
+
+#include <chrono>
+#include <set>
+
+#include "cluster/folder_reader.hpp"
+#include "runtime/app_folder.hpp"
+
+namespace troupe {
+namespace {
+
+// The folder's files, their contents in the store.
+tl::expected<cluster::manifest, cluster::refusal> take_folder(release_store& store,
+                                                              const std::string& folder) {
+  return cluster::read_folder(folder, {},
+                              [&](const cluster::digest& name, std::string_view content) {
+                                return store.blobs().put(name, content);
+                              });
+}
+
+tl::expected<release_source, diagnostic> source_of(release_store& store,
+                                                   const deployment::places& where,
+                                                   const cluster::manifest& files,
+                                                   const cluster::digest& digest, int number) {
+  auto tree = store.tree(files);
+  if (!tree) return tl::unexpected(tree.error());
+  auto app = find_app(*tree);
+  if (!app) {
+    return tl::unexpected(
+        diagnostic{.reason = "the app has neither nginx.conf nor conf/nginx.conf"});
+  }
+  return release_source{.number = number,
+                        .digest = digest.text(),
+                        .prefix = app->prefix,
+                        .conf = app->conf,
+                        .writable_prefix = where.writable_prefix,
+                        .app_folder = where.app_folder};
+}
+
+bool is_of_the_disk(const cluster::refusal& why) {
+  return why.errc == cluster::refusal_errc::io || why.errc == cluster::refusal_errc::damaged;
+}
+
+}  // namespace
+
+std::string_view text(deploy_errc error) noexcept {
+  switch (error) {
+    case deploy_errc::check_failed:
+      return "check_failed";
+    case deploy_errc::overtaken:
+      return "overtaken";
+    case deploy_errc::storage_failed:
+      return "storage_failed";
+    case deploy_errc::unknown_release:
+      return "unknown_release";
+    case deploy_errc::missing_contents:
+      return "missing_contents";
+    case deploy_errc::stopping:
+      return "stopping";
+  }
+  return "failed";
+}
+
+deployment::deployment(node& target, release_store& store, audit_log& audit, places where,
+                       std::size_t keep)
+    : node_(target), store_(store), audit_(audit), where_(std::move(where)), keep_(keep) {}
+
+tl::expected<deployment::start, diagnostic> deployment::start_from(release_store& store,
+                                                                   const places& where) {
+  const auto active = store.active();
+  if (!active) return tl::unexpected(active.error());
+  start made;
+  if (where.app_folder.empty()) {
+    if (!*active) {
+      return tl::unexpected(diagnostic{.reason = "the data folder holds no release yet",
+                                       .hint = "`troupe run PATH` serves an app folder"});
+    }
+    const int number = (*active)->number;
+    const auto files = store.manifest_of(number);
+    if (!files) return tl::unexpected(files.error());
+    auto source = source_of(store, where, *files, (*active)->digest, number);
+    if (!source) return tl::unexpected(source.error());
+    made.source = std::move(*source);
+    return made;
+  }
+  const auto held = store.blobs().keep_all();
+  const auto files = take_folder(store, where.app_folder);
+  if (!files) return tl::unexpected(to_diagnostic(files.error()));
+  const cluster::digest digest = files->id();
+  int number = *active ? (*active)->number : 0;
+  if (!*active || (*active)->digest != digest) {
+    const auto known = store.list();
+    if (!known) return tl::unexpected(known.error());
+    made.draft = release_draft{.manifest = *files,
+                               .author = {},
+                               .message = {},
+                               .parent = number,
+                               .time = std::chrono::system_clock::now()};
+    number =
+        known->empty() ? 1 : known->front().number + 1;  // Nobody else commits: the lock is ours.
+  }
+  auto source = source_of(store, where, *files, digest, number);
+  if (!source) return tl::unexpected(source.error());
+  made.source = std::move(*source);
+  return made;
+}
+
+tl::expected<void, diagnostic> deployment::started(const start& with) {
+  const std::lock_guard lock(changing_);
+  const change_author by{with.draft ? with.draft->author : "", "start"};
+  if (with.draft) {
+    const auto committed = store_.commit(*with.draft);
+    if (!committed) return tl::unexpected(committed.error().problem);
+  }
+  audit_.write("start", "release " + std::to_string(with.source.number), by, "done", node_.log());
+  prune();
+  return {};
+}
+
+deploy_refusal deployment::refuse(deploy_errc error, diagnostics problems) const {
+  const auto now = store_.active();
+  return {error, std::move(problems), now && *now ? (*now)->number : 0};
+}
+
+tl::expected<int, deploy_refusal> deployment::active(std::optional<int> expect) const {
+  const auto record = store_.active();
+  if (!record) return tl::unexpected(refuse(deploy_errc::storage_failed, {record.error()}));
+  const int number = *record ? (*record)->number : 0;
+  if (expect && *expect != number) {
+    return tl::unexpected(
+        refuse(deploy_errc::overtaken,
+               {{.reason = "release " + std::to_string(number) + " is active, not " +
+                           std::to_string(*expect) + ": someone else was first",
+                 .hint = "`troupe releases` shows who; `troupe diff` what they changed"}}));
+  }
+  return number;
+}
+
+tl::expected<release_source, deploy_refusal> deployment::lay_out(const cluster::manifest& files,
+                                                                 const cluster::digest& digest,
+                                                                 int number) const {
+  for (const cluster::manifest_file& file : files.files) {
+    if (!store_.blobs().has(file.content)) {
+      return tl::unexpected(refuse(deploy_errc::missing_contents,
+                                   {{.file = file.path, .reason = "its content was not sent"}}));
+    }
+  }
+  auto source = source_of(store_, where_, files, digest, number);
+  if (source) return *source;
+  const bool has_conf =
+      files.find("nginx.conf") != nullptr || files.find("conf/nginx.conf") != nullptr;
+  return tl::unexpected(
+      refuse(has_conf ? deploy_errc::storage_failed : deploy_errc::check_failed, {source.error()}));
+}
+
+deploy_result deployment::apply(deploy_order order) {
+  const std::lock_guard lock(changing_);
+  auto result = apply_locked(order);
+  audit("apply", order.by, result);
+  return result;
+}
+
+deploy_result deployment::apply_folder(const change_author& by, std::string message) {
+  const std::lock_guard lock(changing_);
+  const auto held = store_.blobs().keep_all();
+  deploy_result result = [&]() -> deploy_result {
+    if (where_.app_folder.empty()) {
+      return tl::unexpected(refuse(deploy_errc::check_failed,
+                                   {{.reason = "the node was started without an app folder",
+                                     .hint = "`troupe apply PATH` gives it one"}}));
+    }
+    auto files = take_folder(store_, where_.app_folder);
+    if (!files) {
+      return tl::unexpected(refuse(
+          is_of_the_disk(files.error()) ? deploy_errc::storage_failed : deploy_errc::check_failed,
+          {to_diagnostic(files.error())}));
+    }
+    deploy_order order{std::move(*files), std::move(message), by, {}};
+    return apply_locked(order);
+  }();
+  audit("apply", by, result);
+  return result;
+}
+
+deploy_result deployment::apply_locked(deploy_order& order) {
+  const auto before = active(order.expect);
+  if (!before) return tl::unexpected(before.error());
+  deploy_outcome outcome;
+  outcome.parent = *before;
+  outcome.digest = order.files.id();
+  if (*before != 0) {
+    const auto serving = store_.manifest_of(*before);
+    if (!serving) return tl::unexpected(refuse(deploy_errc::storage_failed, {serving.error()}));
+    outcome.changed = cluster::compare(*serving, order.files);
+    if (serving->id() == outcome.digest) {
+      outcome.release = *before;
+      return outcome;
+    }
+  } else {
+    outcome.changed = cluster::compare({}, order.files);
+  }
+  const auto source = lay_out(order.files, outcome.digest, 0);
+  if (!source) return tl::unexpected(source.error());
+  auto prepared = node_.prepare(*source);
+  if (!prepared) return tl::unexpected(refuse(deploy_errc::check_failed, prepared.error()));
+
+  const auto number = store_.commit({.manifest = std::move(order.files),
+                                     .author = order.by.name,
+                                     .message = std::move(order.message),
+                                     .parent = *before,
+                                     .time = std::chrono::system_clock::now()});
+  if (!number) {
+    return tl::unexpected(
+        refuse(number.error().lost_against ? deploy_errc::overtaken : deploy_errc::storage_failed,
+               {number.error().problem}));
+  }
+  prepared->number(*number);
+  const swap_report swapped = node_.activate(std::move(*prepared));
+  outcome.release = *number;
+  outcome.is_new = true;
+  outcome.load_ms = swapped.load_ms;
+  outcome.swap_ms = swapped.swap_ms;
+  prune();
+  return outcome;
+}
+
+deploy_result deployment::rollback(std::optional<int> to, const change_author& by,
+                                   std::optional<int> expect) {
+  const std::lock_guard lock(changing_);
+  const auto held = store_.blobs().keep_all();
+  auto result = rollback_locked(to, expect);
+  audit("rollback", by, result);
+  return result;
+}
+
+deploy_result deployment::rollback_locked(std::optional<int> to, std::optional<int> expect) {
+  const auto before = active(expect);
+  if (!before) return tl::unexpected(before.error());
+  if (!to) {
+    const auto record = store_.active();
+    if (record && *record) to = (*record)->parent;
+    if (!to || *to == 0) {
+      return tl::unexpected(refuse(
+          deploy_errc::unknown_release,
+          {{.reason = "release " + std::to_string(*before) + " has none before it to go back to",
+            .hint = "`troupe releases` lists those that there are"}}));
+    }
+  }
+  const auto record = store_.find(*to);
+  const auto files = store_.manifest_of(*to);
+  if (!record || !files) {
+    diagnostic problem = record ? files.error() : record.error();
+    if (problem.hint.empty()) problem.hint = "`troupe releases` lists those that there are";
+    return tl::unexpected(refuse(deploy_errc::unknown_release, {std::move(problem)}));
+  }
+  deploy_outcome outcome{
+      .release = *to, .parent = *before, .digest = record->digest, .changed = {}};
+  if (*to == *before) return outcome;
+  if (const auto serving = store_.manifest_of(*before)) {
+    outcome.changed = cluster::compare(*serving, *files);
+  }
+  const auto source = lay_out(*files, record->digest, *to);
+  if (!source) return tl::unexpected(source.error());
+  auto prepared = node_.prepare(*source);
+  if (!prepared) return tl::unexpected(refuse(deploy_errc::check_failed, prepared.error()));
+  if (const auto committed = store_.activate(*to, *before); !committed) {
+    return tl::unexpected(refuse(deploy_errc::storage_failed, {committed.error().problem}));
+  }
+  const swap_report swapped = node_.activate(std::move(*prepared));
+  outcome.load_ms = swapped.load_ms;
+  outcome.swap_ms = swapped.swap_ms;
+  return outcome;
+}
+
+// After the swap: what it fails with concerns nobody who waits for an answer.
+void deployment::prune() {
+  std::set<int> in_use;
+  for (const live_release& live : node_.releases()) in_use.insert(live.number);
+  if (auto done = store_.prune(keep_, in_use); !done) {
+    node_.log().write(net::log_level::warn, "old releases stay: " + text(done.error()));
+  }
+}
+
+void deployment::audit(std::string_view action, const change_author& by,
+                       const deploy_result& result) const {
+  if (result) {
+    audit_.write(action, "release " + std::to_string(result->release), by,
+                 result->release == result->parent ? "nothing differs" : "done", node_.log());
+    return;
+  }
+  const diagnostics& problems = result.error().problems;
+  audit_.write(action, "", by,
+               std::string(text(result.error().error)) +
+                   (problems.empty() ? "" : ": " + text(problems.front())),
+               node_.log());
+}
+
+}  // namespace troupe

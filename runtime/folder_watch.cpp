@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/folder_watch.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <thread>
+
+#include "cluster/disk.hpp"
+#include "cluster/ignore_list.hpp"
+#include "net/socket.hpp"
+#include "runtime/log_file.hpp"
+#include "runtime/process.hpp"
+
+namespace troupe {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t saves = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
+                                IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF;
+// A save is over when nothing has happened for this long.
+constexpr int quiet_ms = 20;
+
+}  // namespace
+
+struct folder_watch::impl {
+  std::string folder;
+  std::function<void()> on_change;
+  net::unique_fd events;
+  net::unique_fd stop_read;
+  net::unique_fd stop_write;
+  std::map<int, std::string> folders;  ///< Relative paths, by their watch; "" is the top.
+  cluster::ignore_list ignored;
+  std::thread thread;
+
+  // What is not there any more needs no watch; inotify tells its parent.
+  bool watch(const std::string& relative) {
+    const std::string path = relative.empty() ? folder : folder + '/' + relative;
+    const int number = inotify_add_watch(events.get(), path.c_str(), saves | IN_ONLYDIR);
+    if (number < 0) return errno == ENOENT || errno == ENOTDIR;
+    folders[number] = relative;
+    std::error_code error;
+    for (const fs::directory_entry& each : fs::directory_iterator(path, error)) {
+      if (!each.is_directory(error) || each.is_symlink(error)) continue;
+      const std::string name = each.path().filename().string();
+      const std::string below = relative.empty() ? name : relative + '/' + name;
+      if (!ignored.ignores(below, true) && !watch(below)) return false;
+    }
+    return true;
+  }
+
+  // Whether one of the events concerns the app.
+  bool take_events() {
+    alignas(inotify_event) char room[16 * 1024];
+    bool matters = false;
+    for (ssize_t got = 0; (got = read(events.get(), room, sizeof room)) > 0;) {
+      for (char* at = room; at < room + got;) {
+        const auto* event = reinterpret_cast<const inotify_event*>(at);
+        at += sizeof *event + event->len;
+        if ((event->mask & IN_Q_OVERFLOW) != 0) matters = true;
+        const auto found = folders.find(event->wd);
+        if (found == folders.end()) continue;
+        if ((event->mask & IN_IGNORED) != 0) {
+          folders.erase(found);
+          continue;
+        }
+        if (event->len == 0) {
+          matters = true;
+          continue;
+        }
+        const bool is_folder = (event->mask & IN_ISDIR) != 0;
+        const std::string path =
+            found->second.empty() ? event->name : found->second + '/' + event->name;
+        if (ignored.ignores(path, is_folder)) continue;
+        if (is_folder && (event->mask & (IN_CREATE | IN_MOVED_TO)) != 0) watch(path);
+        // A file that is created is not complete before it is closed.
+        if (!is_folder && (event->mask & IN_CREATE) != 0) continue;
+        matters = true;
+      }
+    }
+    return matters;
+  }
+
+  void run() {
+    name_thread("watch");
+    bool changed = false;
+    for (;;) {
+      pollfd watched[] = {{events.get(), POLLIN, 0}, {stop_read.get(), POLLIN, 0}};
+      const int ready = poll(watched, 2, changed ? quiet_ms : -1);
+      if (ready < 0 && errno != EINTR) return;
+      if (ready > 0 && watched[1].revents != 0) return;
+      if (ready > 0) {
+        changed = take_events() || changed;
+      } else if (ready == 0 && changed) {
+        changed = false;
+        on_change();
+      }
+    }
+  }
+};
+
+folder_watch::folder_watch(std::unique_ptr<impl> made) : impl_(std::move(made)) {}
+folder_watch::folder_watch(folder_watch&&) noexcept = default;
+
+folder_watch::~folder_watch() {
+  if (!impl_) return;
+  impl_->stop_write.reset();
+  impl_->thread.join();
+}
+
+tl::expected<folder_watch, diagnostic> folder_watch::open(const std::string& folder,
+                                                          std::function<void()> on_change) {
+  auto made = std::make_unique<impl>();
+  made->folder = folder;
+  made->on_change = std::move(on_change);
+  if (const auto text = cluster::read_whole(folder + "/.troupeignore", 1 << 20)) {
+    made->ignored = cluster::ignore_list(*text);
+  }
+  made->events.reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  int ends[2];
+  if (!made->events || pipe2(ends, O_CLOEXEC) != 0) {
+    return tl::unexpected(diagnostic{.reason = system_error_text("inotify", folder, errno),
+                                     .hint = "fs.inotify.max_user_instances may be too low"});
+  }
+  made->stop_read.reset(ends[0]);
+  made->stop_write.reset(ends[1]);
+  if (!made->watch("")) {
+    return tl::unexpected(
+        diagnostic{.reason = system_error_text("inotify_add_watch", folder, errno),
+                   .hint = "fs.inotify.max_user_watches may be too low"});
+  }
+  made->thread = std::thread([self = made.get()] { self->run(); });
+  return folder_watch(std::move(made));
+}
+
+}  // namespace troupe
