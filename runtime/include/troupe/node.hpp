@@ -16,7 +16,7 @@
 // Source   docs/embedding.md; the signals that the functions answer are those of
 //          https://nginx.org/en/docs/control.html.
 // Thread   any but a shard's own; calls exclude each other, stop() may come during start(),
-//          reload() and wait().
+//          prepare(), activate(), reload() and wait().
 // Errors   `diagnostics`; on a failure nothing has changed: a node that did not start owns no
 //          socket and no thread, a node that did not reload serves what it served.
 // Called   by runtime/commands, runtime/nginx_invocation and embedding programs.
@@ -24,6 +24,7 @@
 
 #include "troupe/diagnostic.hpp"
 #include "troupe/options.hpp"
+#include "troupe/release.hpp"
 
 #include <tl/expected.hpp>
 
@@ -69,6 +70,15 @@ struct conf_file {
   std::string text;
 };
 
+/// What the shards have to do; taken without disturbing them.
+struct node_load {
+  unsigned shards = 0;
+  std::uint64_t connections = 0;  ///< Open ones of clients,
+  std::uint64_t idle = 0;         ///< and those of them that wait for a next request.
+  std::uint64_t requests = 0;     ///< Begun since the start.
+  std::uint64_t lua_bytes = 0;    ///< Of the VMs of the active release, as of their last look.
+};
+
 class node {
  public:
   explicit node(node_options options);
@@ -97,16 +107,33 @@ class node {
   /// @return 0, or 1 if it had to give up.
   int wait();
 
-  /// Reads the configuration anew and swaps it in; returns when the new one serves.
+  /// Loads a release beside the one that serves: checks it, binds what is new to listen on, builds its
+  /// VMs, runs init and init_worker. Until activate() nothing has changed. A release that is still
+  /// warm (same digest, same places) is taken as it is and only runs init_worker again.
+  /// One at a time: a second call waits until the first one's release was activated or dropped. wait()
+  /// does too, so a prepared release may not be kept by the thread that calls it.
+  [[nodiscard]] tl::expected<prepared_release, diagnostics> prepare(const release_source& source);
+
+  /// Puts it in: one message to each shard. Returns when the last one has it.
+  swap_report activate(prepared_release&& release);
+
+  /// What lives here: the active one first, then by age, the youngest first.
+  [[nodiscard]] std::vector<live_release> releases() const;
+
+  /// prepare() and activate() of what the node was started from, as it is now on the disk; returns when
+  /// the new one serves.
   [[nodiscard]] tl::expected<void, diagnostics> reload();
 
   /// Opens every log file again by its name, after somebody moved it.
   void reopen_logs();
 
+  [[nodiscard]] node_load load_now() const;
+
   /// What is bound; after start().
   [[nodiscard]] std::vector<listener_info> listeners() const;
 
-  /// After load(): what the configuration says about the process, and the files it was read from.
+  /// After load(): what the active configuration says about the process, and the files it was read
+  /// from. Not while another thread changes the release.
   [[nodiscard]] const process_settings& process() const;
   [[nodiscard]] const std::vector<conf_file>& files() const;
 

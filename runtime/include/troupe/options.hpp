@@ -11,6 +11,7 @@
 #pragma once
 
 #include "net/log.hpp"
+#include "troupe/release.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -26,7 +27,10 @@ struct directive_module;
 }
 
 struct node_options {
-  // Which app: either `app`, or `prefix` and `conf`.
+  // Which app: `release`, or `app`, or `prefix` and `conf`.
+
+  /// A release to start from; it wins over the others. node::reload() reads it again.
+  std::optional<release_source> release;
 
   /// A folder with `nginx.conf` or `conf/nginx.conf`, or one conf file (find_app() decides).
   std::string app;
