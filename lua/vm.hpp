@@ -18,9 +18,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "lua/config_watch.hpp"
 #include "lua/phase.hpp"
 
 namespace troupe::net {
+class live_config;
 struct location_settings;
 class log_context;
 class variable_table;
@@ -50,6 +52,7 @@ struct vm_options {
   std::string package_path;           ///< As configured; `;;` is the default path. "" for default.
   std::string package_cpath;
   std::vector<std::pair<std::string, shared_dict*>> shared_dicts;
+  const net::live_config* config = nullptr;  ///< Of the node, outlives the VM; null: none.
   const net::variable_table* variables = nullptr;  ///< Of the release; outlives the VM.
   int regex_cache_entries = 1024;
   int regex_match_limit = 0;
@@ -93,6 +96,7 @@ public:
   void watch(slice& counter) noexcept { watched_ = &counter; }
   [[nodiscard]] slice* watched() const noexcept { return watched_; }
   [[nodiscard]] timer_set& timers() noexcept { return *timers_; }
+  [[nodiscard]] config_watch& config_waiters() noexcept { return config_waiters_; }
   [[nodiscard]] const vm_options& options() const noexcept { return options_; }
 
   // --- For lua/script ---------------------------------------------------------------------------
@@ -113,6 +117,7 @@ private:
   vm_options options_;
   lua_State* state_ = nullptr;
   std::unique_ptr<timer_set> timers_;
+  config_watch config_waiters_;
   slice* watched_ = nullptr;
   bool exiting_ = false;
   std::vector<int> chunks_;                        ///< Registry references by id.

@@ -18,6 +18,7 @@
 namespace troupe::net {
 
 class complex_value;
+class live_config;
 class tls_client;
 struct resolver_settings;
 struct tls_client_settings;
@@ -107,6 +108,8 @@ struct location_settings {
 
   std::shared_ptr<const resolver_settings> resolver;      ///< Null: the system's.
   milliseconds resolver_timeout = 30'000;
+
+  const live_config* config = nullptr;  ///< Of the node, which outlives all; null: none.
 };
 
 }  // namespace troupe::net

@@ -10,6 +10,8 @@
 
 #include "net/decimal.hpp"
 #include "net/exchange.hpp"
+#include "net/live_config.hpp"
+#include "net/settings.hpp"
 
 namespace troupe::net {
 namespace {
@@ -133,12 +135,22 @@ variable_value cookie(exchange& x, std::string_view suffix) {
   return std::nullopt;
 }
 
+// Other than all else it is the node's, not the request's.
+variable_value config_value(exchange& x, std::string_view suffix) {
+  if (x.settings == nullptr || x.settings->config == nullptr) return std::nullopt;
+  const auto now = x.settings->config->now();
+  const auto found = now->by_variable.find(suffix);
+  if (found == now->by_variable.end()) return std::nullopt;
+  return x.keep(found->second->second.text);
+}
+
 struct family {
   std::string_view prefix;
   variable_value (*get)(exchange&, std::string_view);
 };
 constexpr family families[] = {
     {"arg_", argument},
+    {"config_", config_value},
     {"http_", http_header},
     {"cookie_", cookie},
     {"sent_http_", sent_http_header},

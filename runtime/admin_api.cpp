@@ -3,129 +3,16 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "cluster/bundle.hpp"
-#include "runtime/time_text.hpp"
+#include "runtime/admin_reply.hpp"
 #include "runtime/versions.hpp"
 
 namespace troupe {
 namespace {
 
 using json = nlohmann::ordered_json;
-
-admin_response reply(const json& body, int status = 200) {
-  // Texts of files and peers may be no UTF-8.
-  return {.status = status,
-          .body = body.dump(-1, ' ', false, json::error_handler_t::replace) + '\n',
-          .stream = {}};
-}
-
-admin_response refusal(int status, std::string_view error, std::string_view reason) {
-  return reply({{"error", error}, {"reason", reason}}, status);
-}
-
-json json_of_problem(const diagnostic& problem) {
-  auto or_null = [](const std::string& text) { return text.empty() ? json() : json(text); };
-  return {{"reason", problem.reason},
-          {"file", or_null(problem.file)},
-          {"line", problem.line == 0 ? json() : json(problem.line)},
-          {"hint", or_null(problem.hint)},
-          {"warning", problem.level >= net::log_level::warn}};
-}
-
-int status_of(deploy_errc error) {
-  switch (error) {
-    case deploy_errc::check_failed:
-      return 422;
-    case deploy_errc::overtaken:
-      return 409;
-    case deploy_errc::storage_failed:
-      return 507;
-    case deploy_errc::unknown_release:
-      return 404;
-    case deploy_errc::missing_contents:
-      return 400;
-    case deploy_errc::stopping:
-      return 503;
-  }
-  return 500;
-}
-
-admin_response reply(const deploy_refusal& refused) {
-  json body{{"error", text(refused.error)}};
-  const auto first = std::ranges::find_if(refused.problems, [](const diagnostic& problem) {
-    return problem.level < net::log_level::warn;
-  });
-  if (first != refused.problems.end()) {
-    body["reason"] = text(*first);
-    if (!first->file.empty()) body["file"] = first->file;
-    if (first->line != 0) body["line"] = first->line;
-  }
-  body["active"] = refused.active;
-  body["problems"] = json::array();
-  for (const diagnostic& problem : refused.problems)
-    body["problems"].push_back(json_of_problem(problem));
-  return reply(body, status_of(refused.error));
-}
-
-json number_or_null(int number) {
-  return number == 0 ? json() : json(number);
-}
-
-double rounded(double ms) {
-  return std::round(ms * 1000) / 1000;
-}
-
-admin_response reply(const deploy_outcome& outcome) {
-  json body{{"release", outcome.release},          {"parent", number_or_null(outcome.parent)},
-            {"digest", outcome.digest.text()},     {"changed", json::array()},
-            {"load_ms", rounded(outcome.load_ms)}, {"swap_ms", rounded(outcome.swap_ms)}};
-  for (const cluster::changed_file& each : outcome.changed) {
-    body["changed"].push_back({{"path", each.path}, {"change", text(each.change)}});
-  }
-  return reply(body);
-}
-
-admin_response reply(const deploy_result& result) {
-  return result ? reply(*result) : reply(result.error());
-}
-
-admin_response storage_failed(const diagnostic& problem) {
-  return refusal(507, "storage_failed", text(problem));
-}
-
-std::optional<int> number_in(std::string_view text) {
-  int number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size() || number < 0) return {};
-  return number;
-}
-
-// A parameter that is a release's number: absent, the number, or a refusal.
-tl::expected<std::optional<int>, admin_response> release_parameter(const admin_request& asked,
-                                                                   std::string_view name) {
-  const std::string_view text = asked.parameter(name);
-  if (text.empty()) return std::nullopt;
-  const auto number = number_in(text);
-  if (!number) {
-    return tl::unexpected(
-        refusal(400, "bad_request",
-                std::string(name) + ": \"" + std::string(text) + "\" is no release's number"));
-  }
-  return number;
-}
-
-change_author author_of(const admin_request& asked) {
-  const std::string_view name = asked.parameter("author");
-  return {name.empty() ? "uid " + std::to_string(asked.peer.uid) : std::string(name),
-          "control socket, pid " + std::to_string(asked.peer.pid) + ", uid " +
-              std::to_string(asked.peer.uid)};
-}
 
 std::uint64_t resident_bytes() {
   std::ifstream file("/proc/self/statm");
@@ -142,8 +29,9 @@ admin_response admin_api::answer(const admin_request& asked) const {
   const bool gets = asked.method == "GET";
   const bool posts = asked.method == "POST";
   constexpr std::string_view release_prefix = "/v1/releases/";
+  constexpr std::string_view config_prefix = "/v1/config/";
   if (path == "/v1/status" && gets) return status(asked);
-  if (parts_.releases == nullptr && !path.starts_with("/v1/status")) {
+  if (parts_.releases == nullptr && !path.starts_with("/v1/config")) {
     return refusal(409, "no_releases", "the node serves a conf file in place and has no releases");
   }
   if (path == "/v1/releases" && gets) return list_releases(asked);
@@ -151,11 +39,13 @@ admin_response admin_api::answer(const admin_request& asked) const {
   if (path == "/v1/contents/missing" && posts) return missing_contents(asked);
   if (path == "/v1/rollback" && posts) return rollback(asked);
   if (path == "/v1/diff" && gets) return diff(asked);
+  if (path == "/v1/config" && gets) return list_config(asked);
+  if (path.starts_with(config_prefix)) return config(asked, path.substr(config_prefix.size()));
   if (path.starts_with(release_prefix) && gets) {
     return show_release(asked, path.substr(release_prefix.size()));
   }
-  for (const std::string_view known :
-       {"/v1/status", "/v1/releases", "/v1/contents/missing", "/v1/rollback", "/v1/diff"}) {
+  for (const std::string_view known : {"/v1/status", "/v1/releases", "/v1/contents/missing",
+                                       "/v1/rollback", "/v1/diff", "/v1/config"}) {
     if (path == known)
       return refusal(405, "bad_method", asked.method + " is not for " + asked.path);
   }
@@ -177,129 +67,6 @@ admin_response admin_api::status(const admin_request&) const {
   body["connections"] = {{"active", load.connections}, {"idle", load.idle}};
   body["requests"] = load.requests;
   body["memory"] = {{"rss_bytes", resident_bytes()}, {"lua_bytes", load.lua_bytes}};
-  return reply(body);
-}
-
-admin_response admin_api::list_releases(const admin_request&) const {
-  const auto all = parts_.store.list();
-  if (!all) return storage_failed(all.error());
-  const auto living = parts_.running.releases();
-  // What each release changed of its parent; a parent that is no longer kept says nothing.
-  auto changed = [&](const release_record& of) -> json {
-    const auto files = parts_.store.manifest_of(of.number);
-    if (!files) return {};
-    if (of.parent == 0) return files->files.size();
-    const auto before = parts_.store.manifest_of(of.parent);
-    return before ? json(cluster::compare(*before, *files).size()) : json();
-  };
-  json body = json::array();
-  for (const release_record& each : *all) {
-    const auto live = std::ranges::find(living, each.number, &live_release::number);
-    body.push_back({{"release", each.number},
-                    {"parent", number_or_null(each.parent)},
-                    {"digest", each.digest.text()},
-                    {"time", time_text(each.time)},
-                    {"author", each.author},
-                    {"message", each.message},
-                    {"changed", changed(each)},
-                    {"state", live == living.end() ? "stored" : name(live->state)},
-                    {"exchanges", live == living.end() ? 0 : live->exchanges}});
-  }
-  return reply(body);
-}
-
-admin_response admin_api::show_release(const admin_request&, std::string_view rest) const {
-  const auto slash = rest.find('/');
-  const auto number = number_in(rest.substr(0, slash));
-  if (!number) return refusal(400, "bad_request", "that is no release's number");
-  if (slash == std::string_view::npos) {
-    const auto record = parts_.store.find(*number);
-    if (!record) return refusal(404, "unknown_release", text(record.error()));
-    const auto files = parts_.store.manifest_of(*number);
-    if (!files) return storage_failed(files.error());
-    json body{{"release", record->number},       {"parent", number_or_null(record->parent)},
-              {"digest", record->digest.text()}, {"time", time_text(record->time)},
-              {"author", record->author},        {"message", record->message},
-              {"files", json::array()}};
-    for (const cluster::manifest_file& each : files->files) {
-      body["files"].push_back({{"path", each.path},
-                               {"size", each.size},
-                               {"executable", each.executable},
-                               {"digest", each.content.text()}});
-    }
-    return reply(body);
-  }
-  constexpr std::string_view files = "files/";
-  const std::string_view path = rest.substr(slash + 1);
-  if (!path.starts_with(files)) return refusal(404, "unknown_path", "see docs/admin-api.md");
-  auto content = parts_.store.read(*number, path.substr(files.size()));
-  if (!content) return refusal(404, "unknown_file", text(content.error()));
-  return {.type = "application/octet-stream", .body = std::move(*content), .stream = {}};
-}
-
-admin_response admin_api::missing_contents(const admin_request& asked) const {
-  const auto files = cluster::manifest::decode(asked.body);
-  if (!files) return refusal(400, "bad_request", files.error().reason);
-  json body = json::array();
-  for (const cluster::manifest_file& each : files->files) {
-    if (!parts_.store.blobs().has(each.content)) body.push_back(each.content.text());
-  }
-  return reply(body);
-}
-
-admin_response admin_api::apply(const admin_request& asked) const {
-  const auto expect = release_parameter(asked, "expect");
-  if (!expect) return expect.error();
-  auto sent = cluster::bundle::decode(asked.body);
-  if (!sent) return refusal(400, "bad_request", sent.error().reason);
-  cluster::blob_store& blobs = parts_.store.blobs();
-  const auto held = blobs.keep_all();
-  for (const auto& [name, content] : sent->contents) {
-    if (auto put = blobs.put(name, content); !put) {
-      return reply(deploy_result(tl::unexpected(
-          deploy_refusal{deploy_errc::storage_failed, {to_diagnostic(put.error())}, 0})));
-    }
-  }
-  return reply(parts_.releases->apply({.files = std::move(sent->files),
-                                       .message = std::string(asked.parameter("message")),
-                                       .by = author_of(asked),
-                                       .expect = *expect}));
-}
-
-admin_response admin_api::rollback(const admin_request& asked) const {
-  const auto to = release_parameter(asked, "to");
-  if (!to) return to.error();
-  const auto expect = release_parameter(asked, "expect");
-  if (!expect) return expect.error();
-  return reply(parts_.releases->rollback(*to, author_of(asked), *expect));
-}
-
-admin_response admin_api::diff(const admin_request& asked) const {
-  const auto from = release_parameter(asked, "from");
-  if (!from) return from.error();
-  auto to = release_parameter(asked, "to");
-  if (!to) return to.error();
-  if (!*from) return refusal(400, "bad_request", "from is needed");
-  if (!*to) {
-    const auto active = parts_.store.active();
-    if (!active) return storage_failed(active.error());
-    *to = *active ? (*active)->number : 0;
-  }
-  for (const int number : {**from, **to}) {
-    if (number == 0) continue;  // Nothing: all is added.
-    if (const auto known = parts_.store.find(number); !known) {
-      return refusal(404, "unknown_release", text(known.error()));
-    }
-  }
-  const auto files = parts_.store.diff(**from, **to);
-  if (!files) return storage_failed(files.error());
-  json body{{"from", **from}, {"to", **to}, {"files", json::array()}};
-  for (const file_diff& each : *files) {
-    body["files"].push_back({{"path", each.path},
-                             {"change", text(each.change)},
-                             {"binary", each.binary},
-                             {"diff", each.text}});
-  }
   return reply(body);
 }
 

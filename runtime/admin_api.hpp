@@ -14,6 +14,7 @@
 
 #include "runtime/admin_message.hpp"
 #include "runtime/deployment.hpp"
+#include "runtime/node_config.hpp"
 
 namespace troupe {
 
@@ -38,6 +39,10 @@ class admin_api {
   [[nodiscard]] admin_response apply(const admin_request& asked) const;
   [[nodiscard]] admin_response rollback(const admin_request& asked) const;
   [[nodiscard]] admin_response diff(const admin_request& asked) const;
+
+  [[nodiscard]] admin_response list_config(const admin_request& asked) const;
+  [[nodiscard]] admin_response follow_config(const admin_request& asked) const;
+  [[nodiscard]] admin_response config(const admin_request& asked, std::string_view key) const;
 
   parts parts_;
 };

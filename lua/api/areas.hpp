@@ -17,6 +17,7 @@ extern const api_area time_area;
 extern const api_area timer_area;
 extern const api_area capture_area;
 extern const api_area codec_area;
+extern const api_area config_area;
 extern const api_area digest_area;
 extern const api_area ndk_area;
 extern const api_area re_area;

@@ -41,6 +41,7 @@ int apply_command(words arguments);
 int releases_command(words arguments);
 int diff_command(words arguments);
 int rollback_command(words arguments);
+int config_command(words arguments);
 int status_command(words arguments);
 int version_command(words arguments);
 

@@ -18,6 +18,7 @@ constexpr std::array table = {
     command{"releases", "a running node's history of releases", releases_command},
     command{"diff", "what differs between two releases", diff_command},
     command{"rollback", "go back to an older release", rollback_command},
+    command{"config", "small values that change while a node runs", config_command},
     command{"status", "what a running node does", status_command},
     command{"version", "the versions of troupe and its libraries", version_command},
 };

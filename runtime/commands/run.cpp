@@ -87,6 +87,7 @@ struct surroundings {
   std::optional<release_store> store;
   std::optional<audit_log> audit;
   std::optional<deployment> releases;  ///< None: a conf file is served in place.
+  std::optional<node_config> config;
   std::optional<admin_api> api;
   std::optional<admin_server> control;
   std::optional<folder_watch> watch;
@@ -150,6 +151,8 @@ int run_command(words arguments) {
   }
 
   node served_node(std::move(options));
+  around.config.emplace(served_node, around.store->config(), *around.audit);
+  if (auto done = around.config->load(flags->values); !done) return refuse(*flags, {done.error()});
   auto loaded = served_node.load();
   if (!loaded) return refuse(*flags, loaded.error());
   complain(*loaded);
@@ -175,6 +178,7 @@ int run_command(words arguments) {
   around.api.emplace(admin_api::parts{.running = served_node,
                                       .store = *around.store,
                                       .releases = around.releases ? &*around.releases : nullptr,
+                                      .config = *around.config,
                                       .name = flags->name});
   auto control = admin_server::open(
       data->path() + "/control.sock",

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `troupe config get|set|unset|list|watch`: the config values of a running node.
+#include "runtime/commands/command.hpp"
+#include "runtime/commands/node_call.hpp"
+#include "runtime/commands/release_answers.hpp"
+#include "runtime/commands/spelling.hpp"
+#include "runtime/commands/terminal.hpp"
+
+#include <array>
+
+namespace troupe {
+namespace {
+
+using json = node_call::json;
+
+constexpr std::string_view help =
+    "Small typed values that change while a node runs, without a release. In Lua "
+    "troupe.config.get(KEY), in nginx.conf $config_KEY.\n"
+    "  get KEY           prints the value\n"
+    "  set KEY VALUE     a number, true, false, a JSON table, or else a string (--type)\n"
+    "  unset KEY         takes it away\n"
+    "  list [PREFIX]     all, with type, version, time and author\n"
+    "  watch [PREFIX]    prints each change as it happens, until Ctrl-C";
+
+constexpr std::string_view examples =
+    "  troupe config set limits.rate 500\n"
+    "  troupe config set banner 123 --type string\n"
+    "  troupe config get limits.rate\n"
+    "  troupe config watch limits. --json\n";
+
+std::string text_of(const json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+int get(node_call& node, const shared_flags& flags, const std::string& key) {
+  const auto entry = node.ask("GET", "/v1/config/" + target_word(key));
+  if (!entry) return entry.error();
+  say(flags.json ? entry->dump() : text_of((*entry)["value"]));
+  return exit_done;
+}
+
+int set(node_call& node, const shared_flags& flags, const std::string& key,
+        const std::string& value, const std::string& type) {
+  std::string target =
+      "/v1/config/" + target_word(key) + "?author=" + target_word(command_author());
+  if (!type.empty()) target += "&type=" + target_word(type);
+  const auto entry = node.ask("PUT", target, value);
+  if (!entry) return entry.error();
+  if (flags.json) say(entry->dump());
+  return exit_done;
+}
+
+int unset(node_call& node, const shared_flags& flags, const std::string& key) {
+  const auto done = node.ask(
+      "DELETE", "/v1/config/" + target_word(key) + "?author=" + target_word(command_author()));
+  if (!done) return done.error();
+  if (flags.json) say(done->dump());
+  return exit_done;
+}
+
+int list(node_call& node, const shared_flags& flags, const std::string& prefix) {
+  const auto all = node.ask("GET", "/v1/config?prefix=" + target_word(prefix));
+  if (!all) return all.error();
+  if (flags.json) {
+    say(all->dump());
+    return exit_done;
+  }
+  std::vector<std::vector<std::string>> rows{{"KEY", "TYPE", "VERSION", "TIME", "AUTHOR", "VALUE"}};
+  for (const json& each : *all) {
+    rows.push_back({text_of(each["key"]), text_of(each["type"]), each["version"].dump(),
+                    each["time"].is_null() ? "" : text_of(each["time"]),
+                    each["author"].is_null() ? "" : text_of(each["author"]),
+                    text_of(each["value"])});
+  }
+  say(table_text(rows));
+  return exit_done;
+}
+
+int watch(node_call& node, const shared_flags& flags, const std::string& prefix) {
+  return node.follow("/v1/config?watch=1&prefix=" + target_word(prefix), [&](const json& change) {
+    if (flags.json)
+      say(change.dump());
+    else if (change["value"].is_null())
+      say(text_of(change["key"]) + " unset");
+    else
+      say(text_of(change["key"]) + " = " + text_of(change["value"]));
+    return true;
+  });
+}
+
+// No value was given: even an empty one is a value.
+constexpr const char* no_value = "\x01";
+
+int wrong_usage(const std::string& reason, std::string hint) {
+  complain(diagnostic{.reason = reason, .hint = std::move(hint)});
+  return exit_usage;
+}
+
+}  // namespace
+
+int config_command(words arguments) {
+  std::string verb;
+  std::string key;
+  std::string value = no_value;
+  std::string type;
+  auto flags = parse_words(
+      {.name = "config",
+       .help = help,
+       .examples = examples,
+       .arguments = {{.name = "VERB", .help = "get, set, unset, list or watch", .value = &verb},
+                     {.name = "KEY", .help = "or PREFIX", .value = &key, .required = false},
+                     {.name = "VALUE", .help = "of set", .value = &value, .required = false}},
+       .flags = {{.name = "--type",
+                  .placeholder = "TYPE",
+                  .help = "of set: string, number, boolean or table",
+                  .value = &type}}},
+      arguments);
+  if (!flags) return flags.error();
+  constexpr std::array<std::string_view, 5> verbs = {"get", "set", "unset", "list", "watch"};
+  if (std::ranges::find(verbs, verb) == verbs.end()) {
+    const auto near = nearest(verb, verbs);
+    return wrong_usage("unknown verb \"" + verb + '"',
+                       near.empty() ? "there are get, set, unset, list and watch"
+                                    : "did you mean `troupe config " + std::string(near[0]) + "`?");
+  }
+  const bool wants_key = verb == "get" || verb == "set" || verb == "unset";
+  if (wants_key && key.empty()) {
+    return wrong_usage("`troupe config " + verb + "` needs a key",
+                       "`troupe config list` shows them");
+  }
+  if (verb == "set" && value == no_value) {
+    return wrong_usage("`troupe config set " + key + "` needs a value",
+                       "an empty string is written ''; `troupe config unset` takes a value away");
+  }
+  auto node = node_call::to(*flags);
+  if (!node) return node.error();
+  if (verb == "get") return get(*node, *flags, key);
+  if (verb == "set") return set(*node, *flags, key, value, type);
+  if (verb == "unset") return unset(*node, *flags, key);
+  if (verb == "list") return list(*node, *flags, key);
+  return watch(*node, *flags, key);
+}
+
+}  // namespace troupe
