@@ -113,17 +113,24 @@ void test_node::write_app() {
     std::filesystem::copy(options_.app, folder(), std::filesystem::copy_options::recursive, failed);
     if (failed) ADD_FAILURE() << "cannot copy " << options_.app << ": " << failed.message();
   } else {
-    std::string conf = "worker_processes " + std::to_string(options_.shards) + ";\n";
-    conf += "error_log logs/error.log " + options_.log_level + ";\n";
-    if (options_.as_nginx) {
-      conf += "daemon on;\nmaster_process off;\npid logs/nginx.pid;\n";
-      if (::getuid() == 0) conf += "user root;\n";
-    }
-    conf +=
-        options_.main + "\nevents {" + options_.events + "}\nhttp {\n" + options_.conf + "\n}\n";
-    folder_.write("nginx.conf", with_ports(std::move(conf)));
+    edit_conf(options_.conf);
   }
-  for (const auto& [name, bytes] : options_.files) folder_.write(name, with_ports(bytes));
+  for (const auto& [name, bytes] : options_.files) edit(name, bytes);
+}
+
+void test_node::edit(std::string_view name, std::string_view bytes) {
+  folder_.write(name, with_ports(std::string(bytes)));
+}
+
+void test_node::edit_conf(std::string_view http) {
+  std::string conf = "worker_processes " + std::to_string(options_.shards) + ";\n";
+  conf += "error_log logs/error.log " + options_.log_level + ";\n";
+  if (options_.as_nginx) {
+    conf += "daemon on;\nmaster_process off;\npid logs/nginx.pid;\n";
+    if (::getuid() == 0) conf += "user root;\n";
+  }
+  conf += options_.main + "\nevents {" + options_.events + "}\nhttp {\n" + std::string(http) + "\n}\n";
+  edit("nginx.conf", conf);
 }
 
 void test_node::start_in_foreground() {
@@ -131,7 +138,7 @@ void test_node::start_in_foreground() {
                                    "run",
                                    folder().string(),
                                    "--data",
-                                   (folder() / "data").string(),
+                                   data().string(),
                                    "--port",
                                    "0"};
   if (!options_.app.empty())

@@ -59,6 +59,12 @@ class test_node {
   [[nodiscard]] endpoint listener(std::size_t n = 0) const;
   [[nodiscard]] std::uint16_t port(std::size_t n = 0) const { return listener(n).port; }
   [[nodiscard]] const std::filesystem::path& folder() const noexcept { return folder_.path(); }
+  /// Its data folder.
+  [[nodiscard]] std::filesystem::path data() const { return folder_.path() / "data"; }
+  /// Writes a file of the app, ports filled in. nginx.conf in full.
+  void edit(std::string_view name, std::string_view bytes);
+  /// nginx.conf around the inside of `http {}`, as the node was started with.
+  void edit_conf(std::string_view http);
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   [[nodiscard]] bool is_running();
 
