@@ -60,6 +60,7 @@ tl::expected<std::shared_ptr<database>, diagnostic> database::open(std::string p
 }
 
 tl::expected<void, diagnostic> database::begin(const schema& wanted) {
+  version_ = wanted.version;
   // What a clean end leaves behind has no WAL.
   const bool was_clean = size_of(path_ + "-wal") == 0;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
@@ -98,13 +99,16 @@ tl::expected<void, diagnostic> database::begin(const schema& wanted) {
   if (*tables != 0) return {};
   auto making = transaction::begin(*this);
   if (!making) return tl::unexpected(std::move(making.error()));
+  version_ = 0;  // until it is made
   const std::string script = std::string(wanted.create) +
                              ";PRAGMA user_version=" + std::to_string(wanted.version) +
                              ";PRAGMA application_id=" + std::to_string(wanted.application_id);
   if (sqlite3_exec(handle_, script.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
     return tl::unexpected(failure("making the schema"));
   }
-  return making->commit();
+  auto made = making->commit();
+  version_ = wanted.version;
+  return made;
 }
 
 tl::expected<void, diagnostic> database::check() const {
@@ -212,9 +216,17 @@ database::transaction::~transaction() {
 }
 
 tl::expected<void, diagnostic> database::transaction::commit() {
-  if (auto done = data_->run("COMMIT"); !done) return done;
-  data_ = nullptr;
-  return {};
+  auto done = data_->run("COMMIT");
+  database& data = *std::exchange(data_, nullptr);
+  if (done) return done;
+  if (sqlite3_get_autocommit(data.handle_) == 0) {
+    [[maybe_unused]] auto ignored = data.run("ROLLBACK");
+  }
+  // If the write of the log was done and its sync was not, the transaction would be back after a
+  // restart: something is written over it.
+  const std::string over = "PRAGMA user_version=" + std::to_string(data.version_);
+  sqlite3_exec(data.handle_, over.c_str(), nullptr, nullptr, nullptr);
+  return done;
 }
 
 }  // namespace troupe

@@ -124,6 +124,7 @@ class database {
   std::string path_;
   std::mutex lock_;
   sqlite3* handle_ = nullptr;
+  int version_ = 0;  ///< Of the schema that is in the file.
   std::map<const char*, sqlite3_stmt*> statements_;
 };
 
