@@ -198,7 +198,9 @@ void die_at_each_step(bool power_cut) {
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     const bool ended = WIFEXITED(status);
-    if (ended) ASSERT_EQ(WEXITSTATUS(status), 0) << "at step " << step;
+    if (ended) {
+      ASSERT_EQ(WEXITSTATUS(status), 0) << "at step " << step;
+    }
     // What was reported holds; what was under way may have happened or not.
     std::set<int> active;
     std::set<std::string> value;

@@ -338,7 +338,7 @@ TEST(release_store, a_damaged_database_is_refused_with_what_to_do) {
   }
   const fs::path file = data.path() / "troupe.db";
   const std::string whole = tests::read_file(file);
-  ASSERT_GT(whole.size(), 16u * 4096);
+  ASSERT_GE(whole.size(), 16u * 4096);
   const auto expect_refused = [&](const std::string& bytes) {
     tests::write_file(file, bytes);
     const auto refused = release_store::open(data.path());
@@ -405,7 +405,8 @@ TEST(release_store, a_folder_that_cannot_be_is_refused) {
   data.write("file", "");
   const auto refused = release_store::open(data.path() / "file/data");
   ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().reason.find("file/data"), std::string::npos) << refused.error().reason;
+  EXPECT_NE(refused.error().reason.find("/file\" failed"), std::string::npos)
+      << refused.error().reason;
 }
 
 }  // namespace
