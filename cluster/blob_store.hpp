@@ -44,6 +44,9 @@ class blob_store {
   /// reads it; later ones only look whether the file has changed.
   [[nodiscard]] bool has(const digest& name) const;
 
+  /// The same with the reason, and whether it has as many bytes.
+  [[nodiscard]] tl::expected<void, refusal> check(const digest& name, std::uint64_t size) const;
+
   /// Adds a content. It is readable at once and durable after flush().
   [[nodiscard]] tl::expected<digest, refusal> put(std::string_view content);
   /// The same for content from elsewhere; `damaged` if it is not what it is called.

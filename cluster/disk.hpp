@@ -13,6 +13,7 @@
 
 #include <tl/expected.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,8 @@ class disk {
                                                       std::string_view bytes, mode_t mode) const;
   [[nodiscard]] tl::expected<void, refusal> sync_file(const std::string& path) const;
   [[nodiscard]] tl::expected<void, refusal> sync_folder(const std::string& path) const;
+  /// All of the file system that a folder lies on.
+  [[nodiscard]] tl::expected<void, refusal> sync_file_system(const std::string& path) const;
   /// Begins to write the file's bytes out; sync_file() then waits less.
   void begin_sync(const std::string& path) const;
   [[nodiscard]] tl::expected<void, refusal> rename(const std::string& from,

@@ -7,6 +7,7 @@ pkg_check_modules(LUAJIT REQUIRED IMPORTED_TARGET luajit)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
 pkg_check_modules(CLI11 REQUIRED IMPORTED_TARGET CLI11)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 
 # Debian's libcaf-dev ships no CMake package.
 find_library(CAF_CORE_LIBRARY caf_core REQUIRED)
@@ -14,3 +15,9 @@ find_path(CAF_INCLUDE_DIR caf/all.hpp REQUIRED)
 add_library(troupe_caf INTERFACE)
 target_include_directories(troupe_caf SYSTEM INTERFACE ${CAF_INCLUDE_DIR})
 target_link_libraries(troupe_caf INTERFACE ${CAF_CORE_LIBRARY} Threads::Threads)
+
+# Only headers; without Boost, whose types we do not pack.
+find_path(MSGPACK_INCLUDE_DIR msgpack.hpp REQUIRED)
+add_library(troupe_msgpack INTERFACE)
+target_include_directories(troupe_msgpack SYSTEM INTERFACE ${MSGPACK_INCLUDE_DIR})
+target_compile_definitions(troupe_msgpack INTERFACE MSGPACK_NO_BOOST)

@@ -2,8 +2,8 @@
 //
 // The difference of two texts in `diff -u`'s form, which patch(1) takes.
 //
-// Source   POSIX diff, "-u"; E. Myers, "An O(ND) Difference Algorithm and Its Variations", 1986, in
-//          its linear-space form.
+// Source   POSIX diff, "-u"; E. Myers, "An O(ND) Difference Algorithm and Its Variations", 1986;
+//          texts that differ very much are shown as replaced.
 // Thread   any.
 // Called   by runtime/release_store.
 #pragma once
