@@ -59,7 +59,6 @@ tl::unexpected<refusal> refused(refusal_errc errc, const std::string& path,
 
 const char* kind(mode_t mode) {
   if (S_ISFIFO(mode)) return "is a named pipe, which no release can hold";
-  if (S_ISSOCK(mode)) return "is a socket, which no release can hold";
   if (S_ISBLK(mode) || S_ISCHR(mode)) return "is a device, which no release can hold";
   return "is no file, which no release can hold";
 }
@@ -70,6 +69,12 @@ std::string place_of(const file_descriptor& file) {
   const std::string link = "/proc/self/fd/" + std::to_string(file.number());
   const ssize_t size = readlink(link.c_str(), result, sizeof result);
   return size > 0 ? std::string(result, static_cast<std::size_t>(size)) : std::string();
+}
+
+/// Whether a node keeps its data here, which may be inside of its app.
+bool is_data_folder(const file_descriptor& folder) {
+  return faccessat(folder.number(), "troupe.pid", F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+         faccessat(folder.number(), "troupe.db", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 std::vector<std::string> names_in(int folder) {
@@ -141,6 +146,8 @@ class folder_walk {
       }
     }
     if (S_ISDIR(found.st_mode)) return add_folder(folder, name, whole, is_link);
+    // What a running node listens on may lie in its app.
+    if (S_ISSOCK(found.st_mode)) return {};
     if (!S_ISREG(found.st_mode)) return refused(refusal_errc::bad_kind, whole, kind(found.st_mode));
     if (auto bad = check_path(whole)) return tl::unexpected(*std::move(bad));
     const look file = look_of(found);
@@ -174,6 +181,7 @@ class folder_walk {
       if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return {};
       return tl::unexpected(at(io_refusal("open", place_ + '/' + whole, errno), whole));
     }
+    if (is_data_folder(next)) return {};
     struct stat found;
     if (fstat(next.number(), &found) != 0) {
       return tl::unexpected(at(io_refusal("fstat", place_ + '/' + whole, errno), whole));

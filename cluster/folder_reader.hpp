@@ -2,8 +2,9 @@
 //
 // An app's folder as a manifest, and its contents handed out one by one: one state of the whole
 // folder, never half of a save. What changes meanwhile is read again; what goes on changing is
-// refused. Left out: `.git`, swap files of editors, `logs/` and `*_temp/` at the top, and what
-// `.troupeignore` names (cluster/ignore_list). Empty folders are no part of a release.
+// refused. Left out: `.git`, swap files of editors, `*.log`, `*.pid`, sockets, a node's data folder,
+// `logs/` and `*_temp/` at the top, and what `.troupeignore` names (cluster/ignore_list). Empty folders
+// are no part of a release.
 //
 // Source   docs/getting-started.md, "What belongs to a release".
 // Thread   any; reads files, so none of a shard's.

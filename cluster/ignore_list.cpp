@@ -99,6 +99,8 @@ ignore_list::ignore_list(std::string_view text) {
   built_in(".*.sw[a-p]");  // Vim
   built_in(".#*");         // Emacs's locks, links that lead nowhere
   built_in("#*#");
+  built_in("*.log");  // What a running node writes
+  built_in("*.pid");
   built_in("logs", true, true);
   built_in("*_temp", true, true);
   while (!text.empty()) {

@@ -51,7 +51,9 @@ struct folder_watch::impl {
       if (!each.is_directory(error) || each.is_symlink(error)) continue;
       const std::string name = each.path().filename().string();
       const std::string below = relative.empty() ? name : relative + '/' + name;
-      if (!ignored.ignores(below, true) && !watch(below)) return false;
+      // A node's data folder may lie in its app, and changes with each apply.
+      const bool is_data = fs::exists(each.path() / "troupe.db", error);
+      if (!is_data && !ignored.ignores(below, true) && !watch(below)) return false;
     }
     return true;
   }
