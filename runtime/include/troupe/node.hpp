@@ -141,6 +141,7 @@ class node {
   [[nodiscard]] const net::log_context& log() const;
 
  private:
+  friend class prepared_release;
   struct impl;
   std::unique_ptr<impl> impl_;
 };
