@@ -47,6 +47,7 @@ caf::strong_actor_ptr connection::accept(shard& home, net::unique_fd socket, con
   connection& self = *made.self;
   self.self_ = made.handle;
   home.add(self);
+  shard::add(home.connections, 1);
   const net::location_settings& settings = self.settings();
   if (is_tcp && settings.tcp_nodelay) net::set_nodelay(self.socket_.get());
   if (const auto error = home.loop().watch(self.socket_.get(), self); error) {
@@ -345,9 +346,9 @@ void connection::start_exchange(const net::request_head& head) {
   x.client.server_addr = origin_->server_addr;
   x.client.listener = origin_->listener;
   x.client.server_port = origin_->server_port;
-  ++home().requests;
+  shard::add(home().requests, 1);
 
-  box.release = home().current();
+  box.belong(home().current());
   const site& conf = box.release->configuration();
   const listen_group& group = conf.listens[origin_->group < conf.listens.size() ? origin_->group : 0];
   const virtual_server* server = conf.servers[group.names.default_server()].get();
@@ -405,7 +406,7 @@ void connection::refuse(int status, std::string_view why) {
   if (!pending_) pending_ = home().exchanges().make();
   exchange_box& box = *pending_;
   net::exchange& x = box.x;
-  box.release = home().current();
+  box.belong(home().current());
   const site& conf = box.release->configuration();
   const listen_group& group = conf.listens[origin_->group < conf.listens.size() ? origin_->group : 0];
   box.server = conf.servers[group.names.default_server()].get();
@@ -764,6 +765,9 @@ net::io_result connection::read_stream(std::span<char> into, bool raw) noexcept 
 net::io_result connection::write_stream(std::span<const iovec> pieces) noexcept {
   const net::io_result sent = net::send(socket_.get(), pieces);
   if (sent.would_block()) watch_writable();
+  std::size_t wanted = 0;
+  for (const iovec& piece : pieces) wanted += piece.iov_len;
+  taken_blocked_ = sent.bytes < wanted;
   if (current() != nullptr) current()->x.bytes_sent += sent.bytes;
   return sent;
 }
@@ -776,6 +780,10 @@ void connection::on_ended(exchange_box& box) {
   stream_ = nullptr;
   timer_at_ = 0;
   reading_body_ = waiting_body_ = false;
+  if (ends_gently_ && !broken_ && state_ != state::closed && !peer_ended_) {
+    linger();
+    return;
+  }
   if (x.aborted || broken_ || state_ == state::closed) {
     close();
     return;
@@ -820,6 +828,37 @@ void connection::next_request() {
   }
 }
 
+// The release of the exchange under way ends.
+void connection::end_with(const shard_release& release, std::int64_t drain_ms) noexcept {
+  exchange_box* box = current();
+  if (box == nullptr || box->release.get() != &release || state_ != state::serving) return;
+  net::exchange& x = box->x;
+  const net::location_settings& says = *x.settings;
+  const bool drains = says.on_release == net::release_policy::drain;
+  if (drain_ms < 0 ? says.on_release == net::release_policy::keep
+                   : !drains || says.drain_time != drain_ms) {
+    return;
+  }
+  draining_ = true;
+  if (is_finishing()) return;  // Its last bytes are on their way.
+  if (x.enabled(log_level::info)) {
+    x.write(log_level::info, "the release of this request ends, closing connection");
+  }
+  if (!x.header_sent) {
+    x.close_after = true;
+    finish(503);
+    return;
+  }
+  if (x.raw_socket_taken && x.status == 101 && !taken_blocked_) {
+    static constexpr std::string_view going_away = "\x88\x02\x03\xe9";  // A close frame, 1001.
+    const iovec piece{const_cast<char*>(going_away.data()), going_away.size()};
+    net::send(socket_.get(), {&piece, 1});
+  }
+  ends_gently_ = true;
+  x.wire.clear();
+  finish(-1);
+}
+
 void connection::linger() {
   state_ = state::lingering;
   ::shutdown(socket_.get(), SHUT_WR);
@@ -835,6 +874,7 @@ void connection::close() {
   loop().forget(socket_.get(), *this);
   socket_.reset();
   home().remove(*this);
+  shard::add(home().connections, -1);
   if (stream_ != nullptr) stream_->detach();
   stream_ = nullptr;
   drop();

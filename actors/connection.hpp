@@ -62,6 +62,7 @@ public:
   void close();
   void end_gracefully() noexcept override { tell(close_gracefully{}); }
   void end_now() noexcept override { close(); }
+  void end_with(const shard_release& release, std::int64_t drain_ms) noexcept override;
 
   // For request_stream.
   net::io_result read_stream(std::span<char> into, bool raw) noexcept;
@@ -150,6 +151,8 @@ private:
   bool waiting_body_ = false;       ///< A stage or coroutine waits for the body.
   bool sent_continue_ = false;
   bool draining_ = false;           ///< Close after the current exchange.
+  bool taken_blocked_ = false;      ///< The last that Lua wrote itself did not go out whole.
+  bool ends_gently_ = false;        ///< Cut off by us: the client may read what there is.
 };
 
 }  // namespace troupe::actors

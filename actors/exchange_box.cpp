@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/exchange_box.hpp"
 
+#include <utility>
+
 #include "actors/shard_release.hpp"
 
 namespace troupe::actors {
@@ -24,6 +26,14 @@ void exchange_box::use(const location& where) noexcept {
   x.log_target = where.error_log.get();
   x.has_header_filter = static_cast<bool>(where.header_filter);
   x.has_body_filter = static_cast<bool>(where.body_filter);
+  const bool keeps = counted_ && where.settings.on_release == net::release_policy::keep;
+  if (keeps != kept_) release->exchange_kept(kept_ = keeps);
+}
+
+void exchange_box::belong(std::shared_ptr<shard_release> to) {
+  release = std::move(to);
+  release->exchange_began();
+  counted_ = true;
 }
 
 void exchange_box::reset() noexcept {
@@ -36,6 +46,8 @@ void exchange_box::reset() noexcept {
   server = nullptr;
   place = nullptr;
   stages = nullptr;
+  if (std::exchange(kept_, false)) release->exchange_kept(false);
+  if (std::exchange(counted_, false)) release->exchange_ended();
   release.reset();
 }
 

@@ -47,6 +47,9 @@ public:
   /// The location's settings and filters hold from here on.
   void use(const location& where) noexcept;
 
+  /// It is one of the release's own: counted there. Not of subrequests.
+  void belong(std::shared_ptr<shard_release> to);
+
   /// Frees what is tied to the request; the VM's tables first.
   void reset() noexcept;
 
@@ -55,6 +58,8 @@ private:
   friend class exchange_pool;
   exchange_pool& pool_;
   std::uint32_t references_ = 0;
+  bool counted_ = false;
+  bool kept_ = false;
 };
 
 class exchange_pool {

@@ -6,7 +6,11 @@
 // Thread   shard.
 #pragma once
 
+#include <cstdint>
+
 namespace troupe::actors {
+
+class shard_release;
 
 class resident {
 public:
@@ -14,6 +18,8 @@ public:
   virtual void end_gracefully() noexcept {}
   /// End at once; leaves the list before it returns.
   virtual void end_now() noexcept = 0;
+  /// A release that no longer serves ends: what belongs to it goes. See shard::end_of().
+  virtual void end_with(const shard_release&, std::int64_t /*drain_ms*/) noexcept {}
 
 protected:
   ~resident() = default;

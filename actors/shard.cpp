@@ -125,9 +125,19 @@ void shard::hurry() {
   }
 }
 
-void shard::use(std::shared_ptr<shard_release> release) {
-  const auto before = std::exchange(current_, std::move(release));
+void shard::end_of(const shard_release& release, std::int64_t drain_ms) {
+  for (resident* one = residents_; one != nullptr;) {
+    resident* const next = one->next_;
+    one->end_with(release, drain_ms);
+    one = next;
+  }
+}
+
+std::shared_ptr<shard_release> shard::use(std::shared_ptr<shard_release> release) {
+  if (release) release->has_served();
+  auto before = std::exchange(current_, std::move(release));
   if (before) before->retire();
+  return before;
 }
 
 }  // namespace troupe::actors

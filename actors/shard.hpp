@@ -9,6 +9,7 @@
 // Called   by actors (exec_later through CAF), runtime/node.
 #pragma once
 
+#include <atomic>
 #include <caf/execution_unit.hpp>
 #include <caf/resumable.hpp>
 #include <functional>
@@ -55,7 +56,8 @@ public:
 
   /// The release that new exchanges use. Thread: shard.
   [[nodiscard]] const std::shared_ptr<shard_release>& current() const noexcept { return current_; }
-  void use(std::shared_ptr<shard_release> release);
+  /// @return the one before, retired.
+  std::shared_ptr<shard_release> use(std::shared_ptr<shard_release> release);
 
   /// Pools and resolvers of what runs here. Thread: shard.
   [[nodiscard]] net::client_services& services() noexcept { return services_; }
@@ -73,7 +75,16 @@ public:
   void end_residents(bool gracefully, std::function<void()> then);
   /// Ends at once what end_residents() waits for.
   void hurry();
-  std::uint64_t requests = 0;  ///< Begun so far.
+  /// Ends what belongs to a release that no longer serves: all that may be ended for that
+  /// (`drain_ms` -1), or the exchanges of locations with `on_release drain` and this time.
+  void end_of(const shard_release& release, std::int64_t drain_ms);
+  /// Written by the shard, read by anybody.
+  std::atomic<std::uint64_t> requests{0};     ///< Begun so far.
+  std::atomic<std::uint64_t> connections{0};  ///< Open ones of clients.
+  static void add(std::atomic<std::uint64_t>& to, std::int64_t by) noexcept {
+    to.store(to.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(by),
+             std::memory_order_relaxed);
+  }
 
 private:
   bool drain();

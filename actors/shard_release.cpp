@@ -12,7 +12,10 @@ namespace troupe::actors {
 shard_release::shard_release(std::shared_ptr<const site> site, std::unique_ptr<lua::vm> machine)
     : site_(std::move(site)), machine_(std::move(machine)) {}
 
-shard_release::~shard_release() = default;
+shard_release::~shard_release() {
+  machine_.reset();
+  load_->closed_.store(true, std::memory_order_release);
+}
 
 std::shared_ptr<shard_release> shard_release::make(std::shared_ptr<const site> site,
                                                    std::unique_ptr<lua::vm> machine) {
@@ -32,12 +35,12 @@ void shard_release::dispose(shard_release* last) noexcept {
 
 void shard_release::run_exit_worker(std::function<void()> then) {
   has_exited_ = true;
-  machine_->begin_exit();
+  machine_->stand(lua::vm::standing::ending);
   if (site_->exit_worker < 0) {
     then();
     return;
   }
-  worker_actor::run(*home_, shared_from_this(), site_->exit_worker, lua::phase::exit_worker,
+  worker_actor::run(*home_, shared_from_this(), site_->exit_worker, lua::phase::exit_worker, 0,
                     [log = site_->error_log, then = std::move(then)](const std::string& error) {
                       if (!error.empty() && log->enabled(net::log_level::error)) {
                         log->write(net::log_level::error, "exit_worker_by_lua error: " + error);
@@ -47,10 +50,22 @@ void shard_release::run_exit_worker(std::function<void()> then) {
 }
 
 void shard_release::retire() {
-  was_current_ = true;
   if (machine_->is_exiting()) return;
-  machine_->begin_exit();
+  machine_->stand(lua::vm::standing::retired);
   machine_->timers().expire_all();
+}
+
+void shard_release::resume() { machine_->stand(lua::vm::standing::serving); }
+
+void shard_release::exchange_ended() noexcept {
+  release_load::add(load_->exchanges_, -1);
+  if ((++looks_ & 63) != 0) return;
+  look();
+}
+
+void shard_release::look() noexcept {
+  const auto kilobytes = static_cast<std::uint64_t>(lua_gc(machine_->state(), LUA_GCCOUNT, 0));
+  load_->lua_bytes_.store(kilobytes * 1024, std::memory_order_relaxed);
 }
 
 void shard_release::run(lua::due_timer timer) {
@@ -58,6 +73,7 @@ void shard_release::run(lua::due_timer timer) {
 }
 
 void shard_release::attach(shard& home) {
+  if (home_ != nullptr) return;  // It was kept warm.
   home_ = &home;
   machine_->timers().attach(*this);
   if (machine_->options().max_slice_ms > 0) machine_->watch(home.slice());
@@ -80,6 +96,7 @@ void shard_release::attach(shard& home) {
     build(server->fallback);
     for (const auto& place : server->places) build(*place);
   }
+  look();
 }
 
 }  // namespace troupe::actors

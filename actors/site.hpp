@@ -33,6 +33,7 @@ struct listen_options {
   bool is_default = false;
   bool reuseport = false;
   bool http2 = false;
+  net::address identity;  ///< What tells it from others, in other releases too; see listeners.
   int backlog = 511;
   std::string text;  ///< As written, for messages.
   std::string file;
@@ -92,6 +93,7 @@ struct dict_definition {
 
 struct site {
   std::string prefix;                     ///< With final slash.
+  std::string code_prefix;                ///< Where Lua files are: `prefix`, or the app's own folder.
   std::vector<std::unique_ptr<virtual_server>> servers;
   net::location_settings http;            ///< Of `http`: for code without a request.
   std::vector<listen_group> listens;
@@ -115,6 +117,12 @@ struct site {
   bool rewrite_by_lua_no_postpone = false;
   std::shared_ptr<const net::log_context> error_log;
   std::vector<std::string> kept_environment;  ///< `env`.
+  std::int64_t init_timeout_ms = 30'000;  ///< lua_init_timeout; 0: any time.
+  std::size_t max_live_releases = 3;
+  std::int64_t drain_timeout_ms = 30'000;
+  std::vector<std::int64_t> drain_times;  ///< Of `on_release drain`, each once.
+  /// What its VMs point to: it lives as long as they do.
+  std::vector<std::shared_ptr<lua::shared_dict>> kept_dicts;
 };
 
 }  // namespace troupe::actors

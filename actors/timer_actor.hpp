@@ -47,6 +47,9 @@ private:
   };
 
   void end_now() noexcept override { end(); }
+  void end_with(const shard_release& release, std::int64_t drain_ms) noexcept override {
+    if (drain_ms < 0 && release_.get() == &release) end();
+  }
   void run();
   void end() noexcept;
 

@@ -13,11 +13,16 @@ worker_actor::worker_actor(caf::actor_config& config, shard& home,
 }
 
 void worker_actor::run(shard& home, std::shared_ptr<shard_release> release, int chunk,
-                       lua::phase where, done on_done) {
+                       lua::phase where, std::int64_t most_ms, done on_done) {
   auto made = spawn_on<worker_actor>(home, release, where, std::move(on_done));
   worker_actor& self = *made.self;
   self.self_ = std::move(made.handle);
   self.script_.emplace(release->machine(), self);
+  if (most_ms > 0) {
+    self.limit_.self = &self;
+    self.limit_.ms = most_ms;
+    home.loop().timers().arm(self.limit_, most_ms);
+  }
   const net::log_context* log = release->configuration().error_log.get();
   self.script_->start(chunk, where, nullptr, log != nullptr ? *log : net::null_log());
   self.on_progress(*self.script_);
@@ -32,8 +37,13 @@ void worker_actor::on_progress(lua::script& resumed) {
   end(resumed.state() == lua::script::progress::failed ? resumed.error_message() : "");
 }
 
+void worker_actor::limit::on_timer() noexcept {
+  self->end("it has not ended within " + std::to_string(ms) + " ms (lua_init_timeout)");
+}
+
 void worker_actor::end(std::string error) noexcept {
   if (!on_done_) return;
+  loop().timers().cancel(limit_);
   const auto told = std::exchange(on_done_, nullptr);
   home().remove(*this);
   script_.reset();

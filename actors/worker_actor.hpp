@@ -13,6 +13,7 @@
 #include "actors/resident.hpp"
 #include "actors/script_actor.hpp"
 #include "actors/shard_release.hpp"
+#include "net/timer_wheel.hpp"
 
 namespace troupe::actors {
 
@@ -25,8 +26,9 @@ public:
                lua::phase where, done on_done);
 
   /// Makes the actor and runs the chunk. Thread: shard.
+  /// @param most_ms  how long it may wait in all, 0: any time. Who waits longer is given up.
   static void run(shard& home, std::shared_ptr<shard_release> release, int chunk, lua::phase where,
-                  done on_done);
+                  std::int64_t most_ms, done on_done);
 
   caf::behavior make_behavior() override;
   const char* name() const override { return "troupe.worker"; }
@@ -35,6 +37,12 @@ protected:
   void on_progress(lua::script& resumed) override;
 
 private:
+  struct limit final : net::timer {
+    worker_actor* self = nullptr;
+    std::int64_t ms = 0;
+    void on_timer() noexcept override;
+  };
+
   void end_now() noexcept override { end("stopped"); }
   void end(std::string error) noexcept;
 
@@ -42,6 +50,7 @@ private:
   std::optional<lua::script> script_;
   lua::phase where_;
   done on_done_;
+  limit limit_;
   caf::strong_actor_ptr self_;  ///< Keeps this alive until the chunk has ended.
 };
 

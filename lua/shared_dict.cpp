@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include "lua/current.hpp"
 #include "net/cached_clock.hpp"
@@ -134,6 +135,10 @@ shared_dict::shared_dict(std::string name, std::size_t capacity, clock now)
   if (::getrandom(&seed_, sizeof seed_, 0) != sizeof seed_) {
     seed_ = reinterpret_cast<std::uintptr_t>(this) ^ static_cast<std::uint64_t>(cached_ms());
   }
+  open();
+}
+
+void shared_dict::open() noexcept {
   // nginx keeps the zone's own record and the words for its log lines in the zone.
   (void)slab_.take(80);
   (void)slab_.take(28 + name_.size());
@@ -151,9 +156,79 @@ shared_dict::~shared_dict() {
   if (buckets_ != nullptr) ::munmap(buckets_, bucket_room_ * sizeof *buckets_);
 }
 
+std::size_t shared_dict::capacity() const noexcept {
+  const guard lock(mutex_);
+  return capacity_;
+}
+
 std::size_t shared_dict::free_space() const noexcept {
   const guard lock(mutex_);
   return slab_.free_pages() * slab::page_bytes;
+}
+
+// Its size
+// ------------------------------------------------------------------------------------------
+
+std::size_t shared_dict::resize(std::size_t capacity) noexcept {
+  now_once now(now_);
+  const guard lock(mutex_);
+  if (capacity == capacity_) return 0;
+  slab old_slab(capacity);
+  slab_.swap(old_slab);
+  std::uint32_t* const old_buckets = std::exchange(buckets_, nullptr);
+  const std::size_t old_room = bucket_room_;
+  entry* next = newest_;
+  newest_ = oldest_ = nullptr;
+  entry_count_ = 0;
+  capacity_ = capacity;
+  open();
+  std::size_t dropped = 0;
+  for (entry* at = next; at != nullptr; at = at->older) {
+    if (now.is_past(at->expires)) continue;
+    // What was used longer ago than one without room goes too, as it would by and by.
+    if (dropped > 0 || !copy_from(*at)) ++dropped;
+  }
+  if (old_buckets != nullptr) ::munmap(old_buckets, old_room * sizeof *old_buckets);
+  return dropped;
+}
+
+// Copies an entry that lies in another slab to the old end.
+bool shared_dict::copy_from(entry& from) noexcept {
+  if (buckets_ == nullptr) return false;
+  const bool is_list = from.what == kind::list;
+  const std::size_t padding = (8 - (entry_cost + from.key_bytes) % 8) % 8;
+  const std::size_t bytes = is_list                    ? list_cost + padding
+                            : from.what == kind::text ? from.value_bytes
+                            : from.what == kind::number ? sizeof(double)
+                                                        : 1;
+  auto* e = static_cast<entry*>(slab_.take(entry_cost + from.key_bytes + bytes));
+  if (e == nullptr) return false;
+  std::memcpy(static_cast<void*>(e), &from,
+              sizeof(entry) + from.key_bytes + (from.what == kind::text ? from.value_bytes : 0));
+  if (is_list) {
+    e->ends = {nullptr, nullptr};
+    element* last = nullptr;
+    for (element* at = from.ends.left; at != nullptr; at = at->right) {
+      auto* made = static_cast<element*>(slab_.take(element_cost + at->bytes));
+      if (made == nullptr) {
+        drop_elements(*e);
+        slab_.give_back(e);
+        return false;
+      }
+      std::memcpy(static_cast<void*>(made), at, element_cost + at->bytes);
+      made->left = last;
+      made->right = nullptr;
+      (last != nullptr ? last->right : e->ends.left) = made;
+      last = made;
+    }
+    e->ends.right = last;
+  }
+  index(*e);
+  e->newer = oldest_;
+  e->older = nullptr;
+  (oldest_ != nullptr ? oldest_->older : newest_) = e;
+  oldest_ = e;
+  return true;
 }
 
 // The index

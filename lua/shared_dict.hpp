@@ -9,7 +9,7 @@
 //
 // Source   ngx.shared.DICT and its methods in ngx_lua's README.
 // Thread   any; each operation is atomic.
-// Memory   `capacity` bytes, reserved at construction, and beside them an index of at most a
+// Memory   `capacity` bytes, reserved at construction and when that changes, and beside them an index of at most a
 //          thirty-second of that. Both are taken from the system as they fill. An entry takes 68
 //          bytes and its key and value (a number: 8, a boolean: 1), rounded up as the slab does;
 //          an element of a list takes 21 and its value. These are nginx's figures.
@@ -58,9 +58,14 @@ class shared_dict {
   shared_dict& operator=(const shared_dict&) = delete;
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] std::size_t capacity() const noexcept;
   /// That of the pages that are wholly free.
   [[nodiscard]] std::size_t free_space() const noexcept;
+
+  /// Makes it larger or smaller. Its entries stay, those used last first: what has no room any more
+  /// goes, and so do the expired ones. Everybody else waits meanwhile.
+  /// @return how many entries had no room.
+  std::size_t resize(std::size_t capacity) noexcept;
 
   enum class kind : std::uint8_t { boolean, number, text, list };
 
@@ -165,8 +170,11 @@ class shared_dict {
   entry* make(std::string_view key, std::uint32_t hash, std::size_t bytes, bool evict,
               bool& forcible, now_once& now) noexcept;
 
+  void open() noexcept;
+  bool copy_from(entry& from) noexcept;
+
   const std::string name_;
-  const std::size_t capacity_;
+  std::size_t capacity_;
   const clock now_;
   std::uint64_t seed_;
   mutable brief_mutex mutex_;

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 namespace troupe::lua {
 namespace {
@@ -50,6 +51,18 @@ slab::slab(std::size_t capacity) noexcept {
 
 slab::~slab() {
   if (region_ != nullptr) ::munmap(region_, region_bytes_);
+}
+
+void slab::swap(slab& other) noexcept {
+  std::swap(region_, other.region_);
+  std::swap(region_bytes_, other.region_bytes_);
+  std::swap(pages_, other.pages_);
+  std::swap(data_, other.data_);
+  std::swap(page_count_, other.page_count_);
+  std::swap(free_pages_, other.free_pages_);
+  std::swap(partial_, other.partial_);
+  std::swap(runs_, other.runs_);
+  std::swap(filled_bins_, other.filled_bins_);
 }
 
 void* slab::take(std::size_t bytes) noexcept {

@@ -26,6 +26,8 @@ class slab {
   ~slab();
   slab(const slab&) = delete;
   slab& operator=(const slab&) = delete;
+  /// Exchanges all they hold; pieces stay where they are.
+  void swap(slab& other) noexcept;
 
   /// @return null if no page, or not enough of them side by side, is free. Pieces of more than 64
   ///         bytes lie at multiples of 128.

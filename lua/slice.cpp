@@ -15,6 +15,11 @@ namespace troupe::lua {
 namespace {
 
 void on_hook(lua_State* state, lua_Debug*) {
+  if (const slice* counter = current.machine->watched(); counter != nullptr && counter->init_ms > 0) {
+    // The hook stays, so that catching the error helps nobody: the VM is thrown away.
+    luaL_error(state, "it has not ended within %d ms (lua_init_timeout)",
+               static_cast<int>(counter->init_ms));
+  }
   lua_sethook(state, nullptr, 0, 0);
   const vm_options& options = current.machine->options();
   const std::string text = "a script has run for more than " + std::to_string(options.max_slice_ms) +

@@ -17,6 +17,7 @@ namespace troupe::lua {
 struct slice {
   std::atomic<std::uint64_t> serial{0};   ///< Odd while Lua code runs.
   std::atomic<std::uint64_t> overdue{0};  ///< The serial of one that has run too long.
+  std::int64_t init_ms = 0;  ///< It is init_by_lua that runs, which has so long: then it must end.
 
   void begin() noexcept { step(); }
   void end() noexcept { step(); }

@@ -89,19 +89,19 @@ std::string vm::open() {
   // The API's own set-up runs once: compiled, it would only take traces from the app's code.
   luaJIT_setmode(state_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
 
+  const std::string& prefix =
+      options_.code_prefix.empty() ? options_.prefix : options_.code_prefix;
   lua_getglobal(state_, "package");
   auto set_path = [&](const char* field, const std::string& configured, const std::string& own) {
     lua_getfield(state_, -1, field);
     const std::string defaults = own + lua_tostring(state_, -1);
     lua_pop(state_, 1);
-    const std::string path = expand_path(configured, options_.prefix, defaults);
+    const std::string path = expand_path(configured, prefix, defaults);
     lua_pushlstring(state_, path.data(), path.size());
     lua_setfield(state_, -2, field);
   };
   set_path("path", options_.package_path,
-           options_.prefix.empty()
-               ? ""
-               : options_.prefix + "lua/?.lua;" + options_.prefix + "lua/?/init.lua;");
+           prefix.empty() ? "" : prefix + "lua/?.lua;" + prefix + "lua/?/init.lua;");
   set_path("cpath", options_.package_cpath, "");
   lua_pop(state_, 1);
 
@@ -171,6 +171,7 @@ void vm::push_chunk(lua_State* to, int id) const {
 }
 
 void vm::guard_globals() {
+  if (kept_modules_ != LUA_NOREF) return;  // A release that serves again.
   if (luaL_loadbuffer(state_, write_guard_source.data(), write_guard_source.size(),
                       "=_G write guard") != 0 ||
       lua_pcall(state_, 0, 0, 0) != 0) {
@@ -206,6 +207,12 @@ void vm::forget_modules() {
     lua_rawset(state_, -4);
   }
   lua_pop(state_, 2);
+}
+
+void vm::stand(standing now) noexcept {
+  standing_ = now;
+  if (now == standing::serving) config_waiters_.begin();
+  else config_waiters_.end();
 }
 
 coroutine& vm::acquire_entry() {

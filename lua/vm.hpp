@@ -49,6 +49,7 @@ struct chunk_source {
 
 struct vm_options {
   std::string prefix;                 ///< Of the app, with final slash.
+  std::string code_prefix;            ///< Where its Lua modules are; empty: `prefix`.
   std::string package_path;           ///< As configured; `;;` is the default path. "" for default.
   std::string package_cpath;
   std::vector<std::pair<std::string, shared_dict*>> shared_dicts;
@@ -87,13 +88,22 @@ public:
   /// lua_code_cache off: modules that were loaded since then are loaded anew by the next require.
   void forget_modules();
 
-  /// The shard takes no more work: ngx.worker.exiting().
-  void begin_exit() noexcept { exiting_ = true; }
-  [[nodiscard]] bool is_exiting() const noexcept { return exiting_; }
+  /// How far it is from its end.
+  enum class standing : std::uint8_t {
+    serving,
+    retired,  ///< Another release serves: what is under way may end in its own time.
+    asked,    ///< It should end soon.
+    ending,   ///< The shard stops, or nobody uses it any more.
+  };
+  [[nodiscard]] standing where() const noexcept { return standing_; }
+  void stand(standing now) noexcept;
+  /// No new timers, and those there are run prematurely.
+  [[nodiscard]] bool is_exiting() const noexcept { return standing_ != standing::serving; }
 
   [[nodiscard]] lua_State* state() const noexcept { return state_; }
   /// Counts its runs there. Thread: the VM's.
   void watch(slice& counter) noexcept { watched_ = &counter; }
+  void unwatch() noexcept { watched_ = nullptr; }
   [[nodiscard]] slice* watched() const noexcept { return watched_; }
   [[nodiscard]] timer_set& timers() noexcept { return *timers_; }
   [[nodiscard]] config_watch& config_waiters() noexcept { return config_waiters_; }
@@ -119,7 +129,7 @@ private:
   std::unique_ptr<timer_set> timers_;
   config_watch config_waiters_;
   slice* watched_ = nullptr;
-  bool exiting_ = false;
+  standing standing_ = standing::serving;
   std::vector<int> chunks_;                        ///< Registry references by id.
   std::unordered_map<std::string, int> files_;     ///< Path -> id.
   int next_file_id_ = 1 << 20;

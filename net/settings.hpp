@@ -38,6 +38,8 @@ enum class keepalive_off { none, all };
 enum class body_in_file { off, on, clean };
 enum class satisfy_mode { all, any };
 enum class lingering { off, on, always };
+/// What becomes of an exchange under way when another release is put in.
+enum class release_policy : std::uint8_t { next_request, keep, drain };
 
 struct location_settings {
   // Limits and time-outs of requests.
@@ -65,6 +67,8 @@ struct location_settings {
   milliseconds lingering_timeout = 5'000;
   lingering lingering_close = lingering::on;
   bool tcp_nodelay = true;
+  release_policy on_release = release_policy::next_request;
+  milliseconds drain_time = 0;  ///< Of release_policy::drain.
   bool reset_timedout_connection = false;
   std::size_t postpone_output = 1460;
   bool chunked_transfer_encoding = true;

@@ -3,9 +3,7 @@
 
 #include <climits>
 #include <cstdlib>
-#include <optional>
 
-#include "net/client_services.hpp"
 #include "runtime/app_folder.hpp"
 #include "runtime/conf/builder.hpp"
 #include "runtime/conf/parser.hpp"
@@ -25,128 +23,40 @@ std::string with_slash(std::string path) {
   return path;
 }
 
-/// Runs a script to its end on an event loop of its own, so that init may wait.
-class loader_host final : public lua::script_host {
-public:
-  void wake(lua::wait_token token) noexcept override { woken_.push_back(token); }
-  [[nodiscard]] net::event_loop& loop() noexcept override { return loop_; }
-  [[nodiscard]] net::client_services& services() noexcept override { return services_; }
+std::string folder(const std::string& path) { return path.empty() ? path : with_slash(absolute(path)); }
 
-  void run(lua::script& script) {
-    loop_.set_idle_hook([this] {
-      std::vector<lua::wait_token> now;
-      now.swap(woken_);
-      for (const lua::wait_token token : now) deliver(token);
-      return !now.empty();  // The script may have ended: do not sleep before that is seen.
-    });
-    while (script.state() == lua::script::progress::waiting) loop_.turn_once();
+void replace_all(std::string& text, std::string_view what, std::string_view with) {
+  for (std::size_t at = text.find(what); at != std::string::npos;
+       at = text.find(what, at + with.size())) {
+    text.replace(at, what.size(), with);
   }
-
-private:
-  net::event_loop loop_;
-  net::client_services services_{loop_};
-  std::vector<lua::wait_token> woken_;
-};
-
-lua::vm_options machine_options(const actors::site& site, unsigned shard, unsigned shards) {
-  lua::vm_options options;
-  options.prefix = site.prefix;
-  options.package_path = site.package_path;
-  options.package_cpath = site.package_cpath;
-  options.variables = &site.variables;
-  options.regex_cache_entries = site.regex_cache_entries;
-  options.regex_match_limit = site.regex_match_limit;
-  options.max_slice_ms = site.max_slice_ms;
-  options.max_slice_kills = site.max_slice_kills;
-  options.most_pending_timers = site.most_pending_timers;
-  options.most_running_timers = site.most_running_timers;
-  options.shard = static_cast<int>(shard);
-  options.shards = static_cast<int>(shards);
-  options.log = site.error_log.get();
-  options.settings = &site.http;
-  return options;
 }
 
-bool runs_at_start(lua::phase where) {
-  return where == lua::phase::init || where == lua::phase::init_worker;
-}
-
-// "init_by_lua error: ", "init_worker_by_lua_file error: "
-std::string start_error(const lua::chunk_source& chunk) {
-  return std::string(lua::name(chunk.where)) + (chunk.path.empty() ? "_by_lua" : "_by_lua_file") +
-         " error: ";
-}
-
-// Lua says `content_by_lua(nginx.conf:12):3: text`; the line in the file follows from it.
-diagnostic chunk_problem(const lua::chunk_source& chunk, const std::string& error) {
-  diagnostic problem;
-  if (!chunk.path.empty()) {
-    problem.reason = runs_at_start(chunk.where)
-                         ? start_error(chunk) + error
-                         : "failed to load external Lua file \"" + chunk.path + "\": " + error;
-    problem.file = chunk.file;
-    problem.line = static_cast<unsigned>(chunk.line);
-    // "PATH:3: text" names the place itself.
-    if (error.starts_with(chunk.path + ":")) {
-      problem.file = chunk.path;
-      problem.line = static_cast<unsigned>(std::atoi(error.c_str() + chunk.path.size() + 1));
-      const auto colon = error.find(':', chunk.path.size() + 1);
-      if (colon != std::string::npos) problem.reason = error.substr(std::min(colon + 2, error.size()));
-    }
-    return problem;
-  }
-  problem.reason = runs_at_start(chunk.where) ? start_error(chunk) + error
-                                              : "failed to load inlined Lua code: " + error;
-  problem.file = chunk.file;
-  problem.line = static_cast<unsigned>(chunk.line);
-  if (const auto at = error.find("):"); at != std::string::npos) {
-    const int line = std::atoi(error.c_str() + at + 2);
-    if (line > 0) problem.line = static_cast<unsigned>(chunk.line + line - 1);
-  }
-  return problem;
-}
-
-diagnostics compile_all(lua::vm& machine, const actors::site& site) {
-  diagnostics problems;
-  for (const lua::chunk_source& chunk : site.chunks) {
-    if (auto compiled = machine.compile(chunk); !compiled) {
-      problems.push_back(chunk_problem(chunk, compiled.error()));
+// "…ees/0a1b/lua/a.lua:3: text": Lua has cut the prefix, an end of it is left.
+void drop_cut_prefix(std::string& text, std::string_view prefix) {
+  for (std::size_t at = text.find("..."); at != std::string::npos; at = text.find("...", at)) {
+    at += 3;
+    for (std::size_t cut = 1; cut + 1 < prefix.size(); ++cut) {
+      const std::string_view rest = prefix.substr(cut);
+      if (std::string_view(text).substr(at).starts_with(rest)) {
+        text.erase(at - 3, 3 + rest.size());
+        at -= 3;
+        break;
+      }
     }
   }
-  return problems;
 }
 
-}  // namespace
-
-lua::shared_dict& dictionaries::get(const std::string& name, std::size_t capacity) {
-  for (auto& dict : all_) {
-    if (dict->name() == name && dict->capacity() == capacity) return *dict;
-  }
-  // One of another size stays for the releases that still use it.
-  all_.push_back(std::make_unique<lua::shared_dict>(name, capacity));
-  return *all_.back();
-}
-
-tl::expected<loaded_configuration, diagnostics> load_configuration(const node_options& options,
-                                                                   log_files& files) {
-  std::string prefix;
-  std::string conf;
-  if (!options.app.empty()) {
-    auto app = find_app(options.app);
-    if (!app) return tl::unexpected(diagnostics{app.error()});
-    prefix = app->prefix;
-    conf = app->conf;
-  } else {
-    prefix = with_slash(absolute(options.prefix));
-    conf = options.conf.empty() ? "conf/nginx.conf" : options.conf;
-    if (!conf.starts_with('/')) conf = prefix + conf;
-  }
+tl::expected<loaded_configuration, diagnostics> read_configuration(const release_source& from,
+                                                                   const node_options& options,
+                                                                   log_files& files,
+                                                                   const net::live_config* config) {
   const auto own = conf::all_modules();
   std::vector<conf::directive_module> modules(own.begin(), own.end());
   for (const conf::directive_module* given : options.modules) modules.push_back(*given);
   conf::directive_table table(modules);
-  conf::disk_files source;
-  conf::parse_result parsed = conf::parse_file(source, conf);
+  conf::disk_files disk;
+  conf::parse_result parsed = conf::parse_file(disk, from.conf);
   diagnostics problems = std::move(parsed.errors);
   std::vector<conf::directive> tree;
   if (!options.directives.empty()) {
@@ -161,9 +71,12 @@ tl::expected<loaded_configuration, diagnostics> load_configuration(const node_op
   if (is_fatal(problems)) return tl::unexpected(problems);
 
   conf::builder builder(table, files,
-                        {.prefix = prefix,
-                         .conf_folder = std::string(conf::folder_of(conf)),
+                        {.prefix = from.prefix,
+                         .writable_prefix = from.writable_prefix,
+                         .app_folder = from.app_folder,
+                         .conf_folder = std::string(conf::folder_of(from.conf)),
                          .default_error_log = options.error_log,
+                         .config = config,
                          .log_level = options.log_level});
   loaded_configuration loaded;
   loaded.site = builder.build(tree);
@@ -171,64 +84,65 @@ tl::expected<loaded_configuration, diagnostics> load_configuration(const node_op
   if (is_fatal(problems)) return tl::unexpected(problems);
   if (loaded.site->servers.empty()) {
     // nginx starts without servers too; it then only waits for signals.
-    problems.push_back({conf, 0, "no \"server\" is defined", {}, net::log_level::warn});
+    problems.push_back({from.conf, 0, "no \"server\" is defined", {}, net::log_level::warn});
   }
   loaded.process = builder.process();
   loaded.warnings = std::move(problems);
   for (const std::string& path : parsed.files) {
-    if (auto text = source.read(path)) loaded.files.push_back({path, std::move(*text)});
+    if (auto text = disk.read(path)) loaded.files.push_back({path, std::move(*text)});
   }
   return loaded;
 }
 
-diagnostics check_chunks(const actors::site& site) {
-  auto machine = lua::vm::create(machine_options(site, 0, 1));
-  if (!machine) return {{{}, 0, machine.error(), {}}};
-  return compile_all(**machine, site);
+}  // namespace
+
+void name_by_prefix(diagnostics& problems, const release_source& source) {
+  // nginx names files in full; in a release a full name says where the node keeps its copy.
+  if (source.digest.empty()) return;
+  for (diagnostic& problem : problems) {
+    if (problem.file.starts_with(source.prefix)) problem.file.erase(0, source.prefix.size());
+    for (std::string* text : {&problem.reason, &problem.hint}) {
+      replace_all(*text, source.prefix, "");
+      drop_cut_prefix(*text, source.prefix);
+    }
+  }
 }
 
-tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
-    const std::shared_ptr<const actors::site>& shared_site, dictionaries& dicts,
-    lua::thread_pools& pools, unsigned shards) {
-  const actors::site& site = *shared_site;
-  std::vector<std::pair<std::string, lua::shared_dict*>> shared_dicts;
-  for (const actors::dict_definition& dict : site.dicts) {
-    shared_dicts.emplace_back(dict.name, &dicts.get(dict.name, dict.capacity));
+release_source with_whole_paths(release_source source) {
+  source.prefix = with_slash(absolute(source.prefix));
+  source.writable_prefix =
+      source.writable_prefix.empty() ? source.prefix : with_slash(absolute(source.writable_prefix));
+  source.app_folder = folder(source.app_folder);
+  if (!source.conf.starts_with('/')) source.conf = source.prefix + source.conf;
+  return source;
+}
+
+tl::expected<release_source, diagnostics> source_of(const node_options& options) {
+  release_source source;
+  if (options.release) {
+    return with_whole_paths(*options.release);
+  } else if (!options.app.empty()) {
+    auto app = find_app(options.app);
+    if (!app) return tl::unexpected(diagnostics{app.error()});
+    source.prefix = app->prefix;
+    source.conf = app->conf;
+  } else {
+    source.prefix = with_slash(absolute(options.prefix));
+    source.conf = options.conf.empty() ? "conf/nginx.conf" : options.conf;
+    if (!source.conf.starts_with('/')) source.conf = source.prefix + source.conf;
   }
-  auto threads = std::make_shared<lua::worker_threads>();
-  threads->pools = &pools;
-  threads->definitions = site.thread_pools;
-  threads->definitions.push_back({.name = "default"});  // nginx has it unless it is defined.
-  threads->factory = std::make_shared<const lua::vm_factory>([shared_site, shared_dicts, shards] {
-    lua::vm_options options = machine_options(*shared_site, 0, shards);
-    options.shared_dicts = shared_dicts;
-    return lua::vm::create(std::move(options));
-  });
-  std::vector<std::unique_ptr<lua::vm>> machines;
-  for (unsigned shard = 0; shard < shards; ++shard) {
-    lua::vm_options options = machine_options(site, shard, shards);
-    options.shared_dicts = shared_dicts;
-    options.threads = threads;
-    auto machine = lua::vm::create(std::move(options));
-    if (!machine) return tl::unexpected(diagnostics{{{}, 0, machine.error(), {}}});
-    if (diagnostics problems = compile_all(**machine, site); !problems.empty()) {
-      return tl::unexpected(std::move(problems));
-    }
-    if (site.init >= 0) {
-      loader_host host;
-      lua::script script(**machine, host);
-      script.start(site.init, lua::phase::init, nullptr, *site.error_log);
-      host.run(script);
-      if (script.state() == lua::script::progress::failed) {
-        const lua::chunk_source& chunk = site.chunks[static_cast<std::size_t>(site.init)];
-        return tl::unexpected(diagnostics{
-            {chunk.file, static_cast<unsigned>(chunk.line),
-             start_error(chunk) + script.error_message(), {}}});
-      }
-    }
-    machines.push_back(std::move(*machine));
-  }
-  return machines;
+  if (source.writable_prefix.empty()) source.writable_prefix = source.prefix;
+  return source;
+}
+
+tl::expected<loaded_configuration, diagnostics> load_configuration(const release_source& from,
+                                                                   const node_options& options,
+                                                                   log_files& files,
+                                                                   const net::live_config* config) {
+  auto loaded = read_configuration(from, options, files, config);
+  if (loaded) name_by_prefix(loaded->warnings, from);
+  else name_by_prefix(loaded.error(), from);
+  return loaded;
 }
 
 }  // namespace troupe

@@ -1,35 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes a release ready to serve, away from the shards: reads and checks the configuration, builds a
-// VM for each shard, compiles every chunk and runs init_by_lua.
+// Reads a release's configuration and checks it whole: what it means, without anything that runs.
 //
 // Source   "Releases" of docs/architecture.md.
-// Thread   loader: whoever calls, but never a shard.
-// Errors   diagnostics; nothing of a release that fails is kept.
+// Thread   whoever loads, but never a shard.
+// Errors   diagnostics; files of a release are named by their place in it (`lua/a.lua:3`).
 // Called   by runtime/node.
 #pragma once
 
 #include <memory>
-#include <string>
 #include <tl/expected.hpp>
 #include <vector>
 
-#include "actors/shard_release.hpp"
-#include "lua/shared_dict.hpp"
+#include "actors/site.hpp"
 #include "runtime/log_file.hpp"
 #include "troupe/node.hpp"
 
 namespace troupe {
-
-/// The dictionaries of a node: they outlive releases.
-class dictionaries {
-public:
-  /// The dictionary of that name; made anew if its size has changed.
-  lua::shared_dict& get(const std::string& name, std::size_t capacity);
-
-private:
-  std::vector<std::unique_ptr<lua::shared_dict>> all_;
-};
 
 struct loaded_configuration {
   std::shared_ptr<actors::site> site;
@@ -38,16 +25,18 @@ struct loaded_configuration {
   diagnostics warnings;
 };
 
-/// Reads and checks the configuration of an app; opens its log files and nothing else.
-tl::expected<loaded_configuration, diagnostics> load_configuration(const node_options& options,
-                                                                   log_files& files);
+/// Absolute paths; folders end in a slash.
+release_source with_whole_paths(release_source source);
+/// Where a node's options say that its app is.
+tl::expected<release_source, diagnostics> source_of(const node_options& options);
 
-/// Compiles all chunks in a VM of its own, which is then thrown away.
-diagnostics check_chunks(const actors::site& site);
+/// Opens log files and nothing else.
+/// @param config  the node's config values, which outlive the release; null: none.
+tl::expected<loaded_configuration, diagnostics> load_configuration(
+    const release_source& from, const node_options& options, log_files& files,
+    const net::live_config* config = nullptr);
 
-/// A VM for each shard, with every chunk compiled and init_by_lua run.
-tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
-    const std::shared_ptr<const actors::site>& site, dictionaries& dicts,
-    lua::thread_pools& pools, unsigned shards);
+/// Files of a release that is known by content are named relative to it.
+void name_by_prefix(diagnostics& problems, const release_source& source);
 
 }  // namespace troupe

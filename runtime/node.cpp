@@ -3,17 +3,24 @@
 
 #include <algorithm>
 #include <caf/all.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
 #include <future>
 #include <mutex>
 #include <thread>
 
-#include "actors/connection.hpp"
 #include "actors/shard.hpp"
 #include "actors/slice_watchdog.hpp"
 #include "actors/worker_actor.hpp"
-#include "net/listener.hpp"
+#include "runtime/dictionaries.hpp"
+#include "runtime/listeners.hpp"
+#include "runtime/live_releases.hpp"
 #include "runtime/loader.hpp"
 #include "runtime/log_sink.hpp"
+#include "runtime/machine_builder.hpp"
+#include "runtime/node_log.hpp"
+#include "runtime/shard_releases.hpp"
 
 namespace troupe {
 
@@ -21,23 +28,17 @@ using net::log_level;
 
 namespace {
 
-/// A listening socket on one shard, and what its connections know of it.
-struct shard_listener {
-  std::unique_ptr<net::listener> socket;
-  std::shared_ptr<actors::connection_origin> origin;
-};
+using clock = std::chrono::steady_clock;
+
+double ms_since(clock::time_point began) {
+  return std::chrono::duration<double, std::milli>(clock::now() - began).count();
+}
 
 struct shard_place {
   std::unique_ptr<actors::shard> shard;
-  std::vector<shard_listener> listeners;  ///< Thread: shard.
-  bool is_stopping = false;               ///< Thread: shard.
-};
-
-/// Bound and not yet listened on by a shard.
-struct bound_socket {
-  std::size_t group = 0;
-  unsigned shard = 0;
-  net::unique_fd fd;
+  std::optional<shard_releases> releases;  ///< Thread: shard.
+  shard_listeners listeners;               ///< Thread: shard.
+  bool is_stopping = false;                ///< Thread: shard.
 };
 
 class system_config final : public caf::actor_system_config {
@@ -53,49 +54,87 @@ public:
   }
 };
 
+/// A release on every shard; the references are dropped there.
+using machines = std::vector<std::shared_ptr<actors::shard_release>>;
+
+diagnostics node_stops() { return {{.reason = "the node does not run, or stops"}}; }
+
 }  // namespace
+
+struct prepared_release::state {
+  node::impl* owner = nullptr;
+  std::shared_ptr<loaded_release> release;
+  machines on_shards;
+  std::vector<bound_socket> sockets;
+  int number = 0;
+  double load_ms = 0;
+  bool was_warm = false;
+};
 
 struct node::impl {
   explicit impl(node_options given) : options(std::move(given)) {
     auto stderr_file = files.open("stderr");
     const log_level level = options.log_level.value_or(log_level::error);
-    early_log = std::make_shared<log_sink>(std::vector<log_sink::target>{{*stderr_file, level}});
+    log.emplace(std::make_shared<log_sink>(std::vector<log_sink::target>{{*stderr_file, level}}));
   }
 
-  tl::expected<void, diagnostics> bind(const actors::site& site,
-                                       const std::vector<net::address>& kept,
-                                       std::vector<bound_socket>& sockets);
-  void shift_ports(actors::site& site);
-  tl::expected<std::vector<std::shared_ptr<actors::shard_release>>, diagnostics> prepare(
-      const std::shared_ptr<actors::site>& site);
-  tl::expected<void, diagnostics> init_workers(
-      const std::vector<std::shared_ptr<actors::shard_release>>& releases,
-      const actors::site& site);
-  void swap(std::vector<std::shared_ptr<actors::shard_release>> releases,
-            std::vector<bound_socket> sockets, const std::shared_ptr<actors::site>& site);
-  void drop(std::vector<std::shared_ptr<actors::shard_release>>& releases);
+  tl::expected<loaded_configuration, diagnostics> read(const release_source& source);
+  void shift_ports(actors::site& site) const;
+  tl::expected<std::unique_ptr<prepared_release::state>, diagnostics> prepare(
+      release_source source, std::optional<loaded_configuration> conf);
+  tl::expected<void, diagnostics> build(prepared_release::state& made);
+  tl::expected<void, diagnostics> init_workers(const machines& on_shards, const actors::site& site);
+  swap_report activate(prepared_release::state& made);
+  double swap(prepared_release::state& made, bool keeps_warm);
+  void drop(prepared_release::state& made);
   void end(shard_place& place);
   void each_shard(const std::function<void(shard_place&)>& work);
   void stop_shards(stop_mode mode);
+  void start_shards(unsigned count);
+  bool begin_loading();
+  void end_loading();
 
   node_options options;
   log_files files;
+  net::live_config live_values;
   dictionaries dicts;
   lua::thread_pools threads;
   std::optional<actors::slice_watchdog> watchdog;
-  std::shared_ptr<const net::log_context> early_log;
-  std::optional<loaded_configuration> loaded;
+  std::optional<node_log> log;
+  std::optional<loaded_configuration> loaded;  ///< By load(), until start() takes it.
+  release_source source;                       ///< Of `loaded`.
   system_config config;
   std::unique_ptr<caf::actor_system> system;
   std::vector<std::unique_ptr<shard_place>> places;
-  std::mutex mutex;  ///< Guards what reload() and stop() change from several threads.
-  std::mutex reloading;  ///< Held by reload(): the shards stay until it has left.
-  std::vector<std::shared_ptr<const net::log_context>> logs;  ///< Every one that log() ever gave.
+  live_releases releases;
+  live_releases::entry shown;  ///< What process() and files() show.
+  mutable std::mutex mutex;    ///< Guards what follows.
+  std::condition_variable loading_ended;
+  bool is_loading = false;  ///< A release is being prepared, or is prepared and not yet put in.
   std::vector<listener_info> infos;
-  std::vector<net::address> bound;  ///< The addresses as configured, by their sockets.
+  std::vector<net::address> bound;  ///< The identities of what is listened on.
   bool is_running = false;
   bool is_stopping = false;
 };
+
+prepared_release::prepared_release(std::unique_ptr<state> made) noexcept : state_(std::move(made)) {}
+prepared_release::prepared_release(prepared_release&&) noexcept = default;
+prepared_release& prepared_release::operator=(prepared_release&& other) noexcept {
+  std::swap(state_, other.state_);
+  return *this;
+}
+prepared_release::~prepared_release() {
+  if (!state_) return;
+  state_->owner->drop(*state_);
+  state_->owner->end_loading();
+}
+int prepared_release::number() const noexcept { return state_->number; }
+void prepared_release::number(int given) noexcept { state_->number = given; }
+const diagnostics& prepared_release::warnings() const noexcept {
+  return state_->release->conf.warnings;
+}
+double prepared_release::load_ms() const noexcept { return state_->load_ms; }
+bool prepared_release::was_warm() const noexcept { return state_->was_warm; }
 
 node::node(node_options options) : impl_(std::make_unique<impl>(std::move(options))) {}
 
@@ -106,80 +145,140 @@ node::~node() {
   }
 }
 
-tl::expected<diagnostics, diagnostics> node::load() {
-  auto loaded = load_configuration(impl_->options, impl_->files);
-  if (!loaded) return tl::unexpected(loaded.error());
-  impl_->shift_ports(*loaded->site);
-  impl_->logs.push_back(loaded->site->error_log);
-  impl_->loaded = std::move(*loaded);
-  return impl_->loaded->warnings;
-}
+// --- Loading --------------------------------------------------------------------------------------
 
-tl::expected<diagnostics, diagnostics> node::check() {
-  if (!impl_->loaded) {
-    if (auto loaded = load(); !loaded) return loaded;
-  }
-  if (diagnostics problems = check_chunks(*impl_->loaded->site); !problems.empty()) {
-    return tl::unexpected(std::move(problems));
-  }
-  return impl_->loaded->warnings;
+tl::expected<loaded_configuration, diagnostics> node::impl::read(const release_source& from) {
+  auto conf = load_configuration(from, options, files, &live_values);
+  if (conf) shift_ports(*conf->site);
+  return conf;
 }
 
 // `--port`: the first port becomes that one, the others keep their distance.
-void node::impl::shift_ports(actors::site& site) {
-  if (!options.port) return;
+void node::impl::shift_ports(actors::site& site) const {
   std::optional<int> distance;
   for (actors::listen_group& group : site.listens) {
-    if (group.options.where.is_unix()) continue;
+    net::address& where = group.options.where;
+    // With free ports for all, what is written tells sockets apart.
+    group.options.identity = where;
+    if (!options.port || where.is_unix()) continue;
     if (*options.port == 0) {
-      group.options.where.port(0);
+      where.port(0);
       continue;
     }
-    if (!distance) distance = int{*options.port} - int{group.options.where.port()};
-    group.options.where.port(static_cast<std::uint16_t>(group.options.where.port() + *distance));
+    if (!distance) distance = int{*options.port} - int{where.port()};
+    where.port(static_cast<std::uint16_t>(where.port() + *distance));
+    group.options.identity = where;
   }
 }
 
-tl::expected<void, diagnostics> node::impl::bind(const actors::site& site,
-                                                 const std::vector<net::address>& kept,
-                                                 std::vector<bound_socket>& sockets) {
-  diagnostics problems;
-  const auto shards = static_cast<unsigned>(places.size());
-  for (std::size_t group = 0; group < site.listens.size(); ++group) {
-    const actors::listen_options& listen = site.listens[group].options;
-    if (std::find(kept.begin(), kept.end(), listen.where) != kept.end()) continue;
-    auto report = [&](std::error_code error) {
-      problems.push_back({listen.file, static_cast<unsigned>(listen.line),
-                          "bind() to " + listen.where.text() + " failed (" +
-                              std::to_string(error.value()) + ": " + error.message() + ")",
-                          error == std::errc::address_in_use
-                              ? "another program listens there; `--port N` moves this one"
-                              : ""});
-    };
-    net::socket_options how{.backlog = listen.backlog, .reuseport = shards > 1};
-    net::address where = listen.where;
-    if (how.reuseport && !where.is_unix()) {
-      // With SO_REUSEPORT the kernel would let us share the port with a stranger of the same user.
-      how.reuseport = false;
-      auto probe = net::listen_on(where, how);
-      if (!probe) {
-        report(probe.error());
-        continue;
-      }
-      where = net::local_address(probe->get());  // Of port 0 too.
-      how.reuseport = true;
-    }
-    for (unsigned shard = 0; shard < shards; ++shard) {
-      if (where.is_unix() && shard > 0) break;  // One queue; the first shard accepts.
-      auto socket = net::listen_on(where, how);
-      if (!socket) {
-        report(socket.error());
-        break;
-      }
-      sockets.push_back({group, shard, std::move(*socket)});
-    }
+tl::expected<diagnostics, diagnostics> node::load() {
+  impl& self = *impl_;
+  auto source = source_of(self.options);
+  if (!source) return tl::unexpected(source.error());
+  auto conf = self.read(*source);
+  if (!conf) return tl::unexpected(conf.error());
+  self.log->lead_to(conf->site->error_log);
+  self.source = std::move(*source);
+  self.loaded = std::move(*conf);
+  return self.loaded->warnings;
+}
+
+tl::expected<diagnostics, diagnostics> node::check() {
+  impl& self = *impl_;
+  if (!self.loaded) {
+    if (auto loaded = load(); !loaded) return loaded;
   }
-  if (!problems.empty()) return tl::unexpected(std::move(problems));
+  if (diagnostics problems = check_chunks(*self.loaded->site); !problems.empty()) {
+    name_by_prefix(problems, self.source);
+    return tl::unexpected(std::move(problems));
+  }
+  return self.loaded->warnings;
+}
+
+bool node::impl::begin_loading() {
+  std::unique_lock lock(mutex);
+  loading_ended.wait(lock, [this] { return !is_loading || !is_running || is_stopping; });
+  if (!is_running || is_stopping) return false;
+  is_loading = true;
+  return true;
+}
+
+void node::impl::end_loading() {
+  // Whoever waits may destroy the node at once: told under the lock.
+  const std::lock_guard lock(mutex);
+  is_loading = false;
+  loading_ended.notify_all();
+}
+
+tl::expected<std::unique_ptr<prepared_release::state>, diagnostics> node::impl::prepare(
+    release_source from, std::optional<loaded_configuration> conf) {
+  const auto began = clock::now();
+  auto made = std::make_unique<prepared_release::state>();
+  made->owner = this;
+  made->number = from.number;
+  tl::expected<void, diagnostics> done;
+  if (const auto warm = releases.warm(from)) {
+    made->was_warm = true;
+    made->release = std::const_pointer_cast<loaded_release>(warm);
+    made->on_shards.resize(places.size());
+    each_shard([&](shard_place& place) {
+      const auto& kept = place.releases->warm();
+      if (place.is_stopping || !kept) return;
+      kept->resume();
+      made->on_shards[place.shard->index()] = kept;
+    });
+    for (const auto& one : made->on_shards) {
+      if (!one) done = tl::unexpected(node_stops());
+    }
+    std::vector<net::address> kept;
+    {
+      const std::lock_guard lock(mutex);
+      kept = bound;
+    }
+    if (done) {
+      auto sockets = bind_new(*warm->conf.site, kept, static_cast<unsigned>(places.size()));
+      if (sockets) made->sockets = std::move(*sockets);
+      else done = tl::unexpected(std::move(sockets.error()));
+    }
+  } else {
+    if (!conf) {
+      auto read_now = read(from);
+      if (!read_now) return tl::unexpected(std::move(read_now.error()));
+      conf = std::move(*read_now);
+    }
+    made->release = std::make_shared<loaded_release>();
+    made->release->source = std::move(from);
+    made->release->conf = std::move(*conf);
+    done = build(*made);
+  }
+  if (done) done = init_workers(made->on_shards, *made->release->conf.site);
+  if (!done) {
+    drop(*made);
+    name_by_prefix(done.error(), made->release->source);
+    return tl::unexpected(std::move(done.error()));
+  }
+  made->load_ms = ms_since(began);
+  return made;
+}
+
+tl::expected<void, diagnostics> node::impl::build(prepared_release::state& made) {
+  const std::shared_ptr<actors::site>& site = made.release->conf.site;
+  std::vector<net::address> kept;
+  {
+    const std::lock_guard lock(mutex);
+    kept = bound;
+  }
+  const auto shards = static_cast<unsigned>(places.size());
+  auto sockets = bind_new(*site, kept, shards);
+  if (!sockets) return tl::unexpected(std::move(sockets.error()));
+  made.sockets = std::move(*sockets);
+  dicts.give(*site);
+  auto built = build_machines(site, threads, shards);
+  if (!built) return tl::unexpected(std::move(built.error()));
+  for (auto& machine : *built) {
+    made.on_shards.push_back(actors::shard_release::make(site, std::move(machine)));
+    made.release->loads.push_back(made.on_shards.back()->load());
+  }
   return {};
 }
 
@@ -196,34 +295,23 @@ void node::impl::each_shard(const std::function<void(shard_place&)>& work) {
   for (auto& each : done) each.wait();
 }
 
-tl::expected<std::vector<std::shared_ptr<actors::shard_release>>, diagnostics> node::impl::prepare(
-    const std::shared_ptr<actors::site>& site) {
-  auto machines = build_machines(site, dicts, threads, static_cast<unsigned>(places.size()));
-  if (!machines) return tl::unexpected(machines.error());
-  std::vector<std::shared_ptr<actors::shard_release>> releases;
-  for (auto& machine : *machines) {
-    releases.push_back(actors::shard_release::make(site, std::move(machine)));
-  }
-  return releases;
-}
-
-tl::expected<void, diagnostics> node::impl::init_workers(
-    const std::vector<std::shared_ptr<actors::shard_release>>& releases, const actors::site& site) {
+tl::expected<void, diagnostics> node::impl::init_workers(const machines& on_shards,
+                                                         const actors::site& site) {
   std::vector<std::future<std::string>> results;
   for (std::size_t i = 0; i < places.size(); ++i) {
     auto result = std::make_shared<std::promise<std::string>>();
     results.push_back(result->get_future());
-    places[i]->shard->post([&place = *places[i], release = releases[i], chunk = site.init_worker, result] {
+    places[i]->shard->post([&place = *places[i], release = on_shards[i], &site, result] {
       if (place.is_stopping) return;  // The promise goes unkept.
       actors::shard& home = *place.shard;
       release->attach(home);
-      if (chunk < 0) {
+      if (site.init_worker < 0) {
         release->machine().guard_globals();
         result->set_value({});
         return;
       }
-      actors::worker_actor::run(home, release, chunk, lua::phase::init_worker,
-                                [result, release](std::string error) {
+      actors::worker_actor::run(home, release, site.init_worker, lua::phase::init_worker,
+                                site.init_timeout_ms, [result, release](std::string error) {
                                   release->machine().guard_globals();
                                   result->set_value(std::move(error));
                                 });
@@ -237,72 +325,173 @@ tl::expected<void, diagnostics> node::impl::init_workers(
     } catch (const std::future_error&) {
     }
     if (error.empty() || !problems.empty()) continue;
-    const lua::chunk_source& chunk = site.chunks[static_cast<std::size_t>(site.init_worker)];
-    problems.push_back({chunk.file, static_cast<unsigned>(chunk.line),
-                        (chunk.path.empty() ? "init_worker_by_lua error: " : "init_worker_by_lua_file error: ") + error, {}});
+    if (site.init_worker < 0) problems = node_stops();
+    else problems.push_back(start_problem(site.chunks[static_cast<std::size_t>(site.init_worker)], error));
   }
   if (!problems.empty()) return tl::unexpected(std::move(problems));
   return {};
 }
 
-// The shards take the releases over: their last reference must not be dropped by another thread.
-void node::impl::swap(std::vector<std::shared_ptr<actors::shard_release>> releases,
-                      std::vector<bound_socket> sockets, const std::shared_ptr<actors::site>& site) {
-  each_shard([&](shard_place& place) {
-    actors::shard& home = *place.shard;
-    const unsigned index = home.index();
-    auto release = std::move(releases[index]);
-    if (place.is_stopping) return;
-    home.use(std::move(release));
-    // Listeners whose address is no longer configured close; the others find their new servers.
-    std::erase_if(place.listeners, [&](shard_listener& listener) {
-      for (std::size_t group = 0; group < site->listens.size(); ++group) {
-        if (site->listens[group].options.where == listener.origin->configured) {
-          listener.origin->group = group;
-          return false;
-        }
+// What is not put in belongs to the shards' threads all the same.
+void node::impl::drop(prepared_release::state& made) {
+  made.sockets.clear();
+  if (!made.on_shards.empty()) {
+    each_shard([&](shard_place& place) {
+      auto release = std::move(made.on_shards[place.shard->index()]);
+      if (!release) return;
+      if (made.was_warm) {
+        if (!place.is_stopping) release->retire();  // Its timers of just now end; it stays warm.
+        return;
       }
-      listener.origin->is_closed = true;
-      return true;
+      release->wind_up();
+      place.shard->end_of(*release, -1);
     });
-    for (bound_socket& socket : sockets) {
-      if (socket.shard != index) continue;
-      auto origin = std::make_shared<actors::connection_origin>();
-      origin->group = socket.group;
-      origin->configured = site->listens[socket.group].options.where;
-      origin->listener = origin->configured.text();
-      origin->where = net::local_address(socket.fd.get());
-      origin->server_addr = origin->where.host();
-      origin->server_port = origin->where.port();
-      auto accepted = [&home, origin](net::unique_fd client, const net::address& peer) {
-        actors::connection::accept(home, std::move(client), peer, origin);
-      };
-      shard_listener made;
-      made.origin = origin;
-      made.socket = std::make_unique<net::listener>(home.loop(), std::move(socket.fd),
-                                                    std::move(accepted), *site->error_log);
-      made.socket->start();
-      place.listeners.push_back(std::move(made));
-    }
+    made.on_shards.clear();
+  }
+  if (const auto serves = releases.active()) dicts.settle(*serves->conf.site);
+}
+
+// --- The swap -------------------------------------------------------------------------------------
+
+// The shards take the releases over: their last reference must not be dropped by another thread.
+double node::impl::swap(prepared_release::state& made, bool keeps_warm) {
+  const std::shared_ptr<actors::site>& site = made.release->conf.site;
+  std::vector<shard_listeners::info> listed;
+  const auto began = clock::now();
+  each_shard([&](shard_place& place) {
+    auto release = std::move(made.on_shards[place.shard->index()]);
+    if (place.is_stopping) return;
+    place.releases->swap(std::move(release), keeps_warm);
+    // Of what changed while it was prepared, nobody has told it.
+    place.shard->current()->machine().config_waiters().tell();
+    place.listeners.change(*place.shard, *site, made.sockets, *log);
+    if (place.shard->index() == 0) listed = place.listeners.list(*site);  // It has them all.
   });
+  const double took = ms_since(began);
+  const std::lock_guard lock(mutex);
+  infos.clear();
+  bound.clear();
+  for (auto& each : listed) {
+    infos.push_back(std::move(each.shown));
+    bound.push_back(each.identity);
+  }
+  return took;
+}
+
+swap_report node::impl::activate(prepared_release::state& made) {
+  swap_report report{.number = made.number, .previous = releases.active_number(), .load_ms = made.load_ms};
+  {
+    const std::lock_guard lock(mutex);
+    if (is_stopping) {
+      report.done = false;
+    } else {
+      report.done = true;
+      log->lead_to(made.release->conf.site->error_log);
+    }
+  }
+  if (!report.done) {
+    drop(made);
+    return report;
+  }
+  const actors::site& site = *made.release->conf.site;
+  dicts.settle(site);
+  report.swap_ms = swap(made, releases.keeps_active(site));
+  const auto asked = releases.put(made.release, made.number);
+  if (!asked.empty()) {
+    each_shard([&](shard_place& place) {
+      if (place.is_stopping) return;
+      for (const auto& each : asked) place.releases->ask(each->conf.site.get(), site.drain_timeout_ms);
+    });
+  }
   std::vector<actors::shard*> shards;
   for (auto& place : places) shards.push_back(place->shard.get());
   if (!watchdog) watchdog.emplace();
-  watchdog->watch(std::move(shards), site->max_slice_ms);
-  // What is listened on, in the order of the configuration.
-  std::vector<listener_info> now;
-  std::vector<net::address> addresses;
-  for (std::size_t group = 0; group < site->listens.size(); ++group) {
-    for (const shard_listener& listener : places.front()->listeners) {
-      if (listener.origin->group != group) continue;
-      now.push_back({listener.origin->where.text(), "http"});
-      addresses.push_back(listener.origin->configured);
-      break;
-    }
-  }
+  watchdog->watch(std::move(shards), site.max_slice_ms);
   const std::lock_guard lock(mutex);
-  infos = std::move(now);
-  bound = std::move(addresses);
+  shown = made.release;
+  return report;
+}
+
+tl::expected<prepared_release, diagnostics> node::prepare(const release_source& source) {
+  impl& self = *impl_;
+  if (!self.begin_loading()) return tl::unexpected(node_stops());
+  auto made = self.prepare(with_whole_paths(source), std::nullopt);
+  if (!made) {
+    self.end_loading();
+    return tl::unexpected(std::move(made.error()));
+  }
+  return prepared_release(std::move(*made));
+}
+
+swap_report node::activate(prepared_release&& release) {
+  impl& self = *impl_;
+  const auto made = std::move(release.state_);
+  swap_report report = self.activate(*made);
+  if (report.done && log().enabled(log_level::notice)) {
+    char times[80];
+    std::snprintf(times, sizeof times, "loaded in %.1f ms, swapped in %.2f ms", report.load_ms, report.swap_ms);
+    log().write(log_level::notice,
+                (report.number > 0 ? "release " + std::to_string(report.number) : "new configuration") +
+                    " serves, " + times);
+  }
+  self.end_loading();
+  return report;
+}
+
+tl::expected<void, diagnostics> node::reload() {
+  auto source = source_of(impl_->options);
+  if (!source) return tl::unexpected(source.error());
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (!impl_->is_running || impl_->is_stopping) return {};
+  }
+  auto prepared = prepare(*source);
+  if (!prepared) return tl::unexpected(std::move(prepared.error()));
+  activate(std::move(*prepared));
+  return {};
+}
+
+std::vector<live_release> node::releases() const { return impl_->releases.list(); }
+
+node_load node::load_now() const {
+  node_load load;
+  const auto active = impl_->releases.active();
+  std::uint64_t busy = 0;
+  for (const live_release& each : releases()) busy += each.exchanges;
+  const std::lock_guard lock(impl_->mutex);
+  for (const auto& place : impl_->places) {
+    ++load.shards;
+    load.connections += place->shard->connections.load(std::memory_order_relaxed);
+    load.requests += place->shard->requests.load(std::memory_order_relaxed);
+  }
+  if (active) {
+    for (const auto& each : active->loads) load.lua_bytes += each->lua_bytes();
+  }
+  load.idle = load.connections - std::min(busy, load.connections);
+  return load;
+}
+
+// --- Start and stop -------------------------------------------------------------------------------
+
+void node::impl::start_shards(unsigned count) {
+  system = std::make_unique<caf::actor_system>(config);
+  // CAF leaves a reference to its logger with the thread that makes a system and waits for it at the
+  // end, which another thread may bring about.
+  caf::logger::set_current_actor_system(nullptr);
+  std::vector<std::unique_ptr<shard_place>> made;
+  for (unsigned i = 0; i < count; ++i) {
+    auto place = std::make_unique<shard_place>();
+    place->shard = std::make_unique<actors::shard>(*system, i, count);
+    place->releases.emplace(*place->shard);
+    made.push_back(std::move(place));
+  }
+  std::vector<lua::post_office*> offices;
+  for (auto& place : made) offices.push_back(&place->shard->mail());
+  for (lua::post_office* office : offices) office->connect(offices);
+  for (auto& place : made) place->shard->start();
+  const std::lock_guard lock(mutex);
+  places = std::move(made);
+  is_loading = is_running = true;
 }
 
 tl::expected<void, diagnostics> node::start() {
@@ -310,49 +499,26 @@ tl::expected<void, diagnostics> node::start() {
   if (!self.loaded) {
     if (auto loaded = load(); !loaded) return tl::unexpected(loaded.error());
   }
-  const std::shared_ptr<actors::site> site = self.loaded->site;
+  const actors::site& site = *self.loaded->site;
   unsigned shards = self.options.shards;
-  if (shards == 0) shards = static_cast<unsigned>(site->shards);
+  if (shards == 0) shards = static_cast<unsigned>(site.shards);
   if (shards == 0) shards = std::max(1u, std::thread::hardware_concurrency());
-
-  self.places.resize(shards);
-  std::vector<bound_socket> sockets;
-  if (auto done = self.bind(*site, {}, sockets); !done) {
-    self.places.clear();
-    return done;
-  }
-  self.system = std::make_unique<caf::actor_system>(self.config);
-  // CAF leaves a reference to its logger with the thread that makes a system and waits for it at the
-  // end, which another thread may bring about.
-  caf::logger::set_current_actor_system(nullptr);
-  for (unsigned i = 0; i < shards; ++i) {
-    self.places[i] = std::make_unique<shard_place>();
-    self.places[i]->shard = std::make_unique<actors::shard>(*self.system, i, shards);
-  }
-  std::vector<lua::post_office*> offices;
-  for (auto& place : self.places) offices.push_back(&place->shard->mail());
-  for (lua::post_office* office : offices) office->connect(offices);
-  auto releases = self.prepare(site);
-  if (!releases) {
-    self.places.clear();
-    self.system.reset();
-    return tl::unexpected(releases.error());
-  }
-  for (auto& place : self.places) place->shard->start();
-  self.is_running = true;
-  if (auto done = self.init_workers(*releases, *site); !done) {
-    self.drop(*releases);
+  self.start_shards(shards);
+  // process() and files() are asked for while the release goes its way.
+  auto conf = std::exchange(self.loaded, std::nullopt);
+  auto early = std::make_shared<loaded_release>();
+  early->conf = *conf;
+  self.shown = early;
+  auto made = self.prepare(self.source, std::move(conf));
+  if (!made) {
+    self.end_loading();
     stop(stop_mode::fast);
     wait();
-    return done;
+    return tl::unexpected(std::move(made.error()));
   }
-  self.swap(std::move(*releases), std::move(sockets), site);
+  self.activate(**made);
+  self.end_loading();
   return {};
-}
-
-// What a failed start leaves behind belongs to the shards' threads.
-void node::impl::drop(std::vector<std::shared_ptr<actors::shard_release>>& releases) {
-  each_shard([&](shard_place& place) { releases[place.shard->index()].reset(); });
 }
 
 // On the shard's thread: nothing is connected any more.
@@ -363,21 +529,23 @@ void node::impl::end(shard_place& place) {
     // Workers of a reload that comes too late.
     home.end_residents(false, [&home] { home.loop().post([&home] { home.stop(); }); });
   };
-  if (const auto release = home.current()) release->run_exit_worker(finish);
-  else finish();
+  place.releases->end([&home, finish] {
+    if (const auto release = home.current()) release->run_exit_worker(finish);
+    else finish();
+  });
 }
 
 void node::impl::stop_shards(stop_mode mode) {
   for (auto& place : places) {
     place->shard->post([this, &place = *place, mode] {
-      place.listeners.clear();
+      place.listeners.close();
       if (std::exchange(place.is_stopping, true)) {
         // A fast stop hurries a graceful one: its callback runs when the last one has closed.
         if (mode == stop_mode::fast) place.shard->hurry();
         return;
       }
       const bool gracefully = mode == stop_mode::graceful;
-      if (const auto release = place.shard->current(); release && gracefully) release->retire();
+      if (gracefully) place.releases->wind_up();
       place.shard->end_residents(gracefully, [this, &place] { end(place); });
     });
   }
@@ -387,6 +555,7 @@ void node::stop(stop_mode mode) {
   const std::lock_guard lock(impl_->mutex);
   if (!impl_->is_running) return;
   impl_->is_stopping = true;
+  impl_->loading_ended.notify_all();
   impl_->stop_shards(mode);
 }
 
@@ -395,53 +564,19 @@ int node::wait() {
   for (auto& place : self.places) {
     if (place && place->shard) place->shard->join();
   }
-  const std::lock_guard whole(self.reloading);
+  {
+    std::unique_lock lock(self.mutex);
+    self.loading_ended.wait(lock, [&self] { return !self.is_loading; });
+  }
   self.watchdog.reset();
   self.threads.stop();  // Their ends are told to the shards' loops.
+  self.releases.clear();
   const std::lock_guard lock(self.mutex);
   self.places.clear();
   self.system.reset();
   self.is_running = false;
   self.infos.clear();
   return 0;
-}
-
-tl::expected<void, diagnostics> node::reload() {
-  impl& self = *impl_;
-  const std::lock_guard whole(self.reloading);
-  auto loaded = load_configuration(self.options, self.files);
-  if (!loaded) return tl::unexpected(loaded.error());
-  self.shift_ports(*loaded->site);
-  const std::shared_ptr<actors::site> site = loaded->site;
-  std::vector<net::address> kept;
-  {
-    const std::lock_guard lock(self.mutex);
-    if (!self.is_running || self.is_stopping) return {};
-    kept = self.bound;
-  }
-  std::vector<bound_socket> sockets;
-  if (auto done = self.bind(*site, kept, sockets); !done) return done;
-  auto releases = self.prepare(site);
-  if (!releases) return tl::unexpected(releases.error());
-  if (auto done = self.init_workers(*releases, *site); !done) {
-    self.drop(*releases);
-    return done;
-  }
-  bool is_stopping = false;
-  {
-    const std::lock_guard lock(self.mutex);
-    is_stopping = self.is_stopping;
-    if (!is_stopping) {
-      self.logs.push_back(site->error_log);
-      self.loaded = std::move(*loaded);
-    }
-  }
-  if (is_stopping) {
-    self.drop(*releases);
-    return {};
-  }
-  self.swap(std::move(*releases), std::move(sockets), site);
-  return {};
 }
 
 void node::reopen_logs() {
@@ -455,12 +590,25 @@ std::vector<listener_info> node::listeners() const {
   return impl_->infos;
 }
 
-const process_settings& node::process() const { return impl_->loaded->process; }
-const std::vector<conf_file>& node::files() const { return impl_->loaded->files; }
+net::live_config& node::config() noexcept { return impl_->live_values; }
 
-const net::log_context& node::log() const {
+void node::tell_config_changed() {
   const std::lock_guard lock(impl_->mutex);
-  return impl_->logs.empty() ? *impl_->early_log : *impl_->logs.back();
+  if (!impl_->is_running) return;
+  for (auto& place : impl_->places) {
+    place->shard->post([&shard = *place->shard] {
+      if (const auto& release = shard.current()) release->machine().config_waiters().tell();
+    });
+  }
 }
+
+const process_settings& node::process() const {
+  return impl_->loaded ? impl_->loaded->process : impl_->shown->conf.process;
+}
+const std::vector<conf_file>& node::files() const {
+  return impl_->loaded ? impl_->loaded->files : impl_->shown->conf.files;
+}
+
+const net::log_context& node::log() const { return *impl_->log; }
 
 }  // namespace troupe

@@ -59,7 +59,7 @@ verdict lua_stage::start(exchange_box& box) {
   if (handler_.file) {
     const site& conf = box.release->configuration();
     std::string path(handler_.file->evaluate(x, conf.variables));
-    if (!path.starts_with('/')) path = conf.prefix + path;
+    if (!path.starts_with('/')) path = conf.code_prefix + path;
     struct stat info {};
     const bool is_missing = ::stat(path.c_str(), &info) != 0;
     const int error = errno;

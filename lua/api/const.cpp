@@ -16,6 +16,8 @@ extern "C" {
 #include "lua/api/areas.hpp"
 #include "lua/current.hpp"
 #include "lua/vm.hpp"
+#include "net/exchange.hpp"
+#include "net/settings.hpp"
 #include "net/version.hpp"
 
 namespace troupe::lua {
@@ -25,7 +27,19 @@ int pid() noexcept {
   return static_cast<int>(::getpid());
 }
 int is_exiting() noexcept {
-  return current.machine != nullptr && current.machine->is_exiting() ? 1 : 0;
+  if (current.machine == nullptr || !current.machine->is_exiting()) return 0;
+  const vm::standing now = current.machine->where();
+  if (now == vm::standing::ending || current.exchange == nullptr ||
+      current.exchange->settings == nullptr) {
+    return 1;
+  }
+  // An exchange ends in its own time in a release that serves no more; on_release says more.
+  switch (current.exchange->settings->on_release) {
+    case net::release_policy::keep: return 0;
+    case net::release_policy::drain: return 1;
+    case net::release_policy::next_request: break;
+  }
+  return now == vm::standing::asked ? 1 : 0;
 }
 
 constexpr troupe_ffi_const table{.pid = pid, .is_exiting = is_exiting};

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "actors/shard_release.hpp"
 #include "actors/stages/auth_request.hpp"
@@ -21,6 +23,14 @@ bool is_structural(std::string_view name) {
          name == "upstream";
 }
 
+// Whether `lua_code_cache off` stands anywhere.
+bool reads_code_anew(const std::vector<directive>& block) {
+  return std::any_of(block.begin(), block.end(), [](const directive& d) {
+    return (d.name == "lua_code_cache" && !d.args.empty() && d.args[0] == "off") ||
+           reads_code_anew(d.children);
+  });
+}
+
 // Where a phase stands in a chain. The rewrite directives run before their Lua handler.
 int rank(lua::phase p) { return static_cast<int>(p); }
 
@@ -29,7 +39,8 @@ int rank(lua::phase p) { return static_cast<int>(p); }
 builder::builder(const directive_table& table, log_files& files, options given)
     : table_(table), files_(files), given_(std::move(given)) {
   site_ = std::make_shared<actors::site>();
-  site_->prefix = given_.prefix;
+  if (given_.writable_prefix.empty()) given_.writable_prefix = given_.prefix;
+  site_->prefix = site_->code_prefix = given_.prefix;
   types = std::make_shared<net::mime_types>(net::mime_types{
       {"html", "text/html"}, {"gif", "image/gif"}, {"jpg", "image/jpeg"}});
   static_files_ = std::make_shared<actors::stage_spec>(actors::stage_spec{
@@ -58,6 +69,17 @@ void builder::warn(const directive& at, std::string reason) {
 std::string builder::path(std::string_view text) const {
   if (text.starts_with('/')) return std::string(text);
   return given_.prefix + std::string(text);
+}
+
+std::string builder::writable_path(std::string_view text) const {
+  if (text.starts_with('/')) return std::string(text);
+  std::string made = given_.writable_prefix + std::string(text);
+  if (given_.writable_prefix != given_.prefix) {
+    // nginx wants folders of logs to be there; a release could not bring them along.
+    std::error_code error;
+    std::filesystem::create_directories(std::filesystem::path(made).parent_path(), error);
+  }
+  return made;
 }
 
 std::shared_ptr<const net::complex_value> builder::value(const directive& at,
@@ -111,7 +133,7 @@ int builder::chunk(const directive& at, lua::phase where, const std::string& tex
       *file = value(at, text_or_path);
       return -1;
     }
-    source.path = path(text_or_path);
+    source.path = text_or_path.starts_with('/') ? text_or_path : site_->code_prefix + text_or_path;
     source.chunk_name = "@" + source.path;
     struct stat info {};
     if (::stat(source.path.c_str(), &info) != 0 && file != nullptr) {
@@ -154,7 +176,7 @@ std::shared_ptr<const net::log_context> builder::error_log(
   }
   std::vector<log_sink::target> opened;
   for (const error_log_target& target : wanted) {
-    auto file = files_.open(target.path == "stderr" ? target.path : path(target.path));
+    auto file = files_.open(target.path == "stderr" ? target.path : writable_path(target.path));
     if (!file) {
       diagnostic problem = file.error();
       if (at != nullptr) {
@@ -174,18 +196,20 @@ std::shared_ptr<const net::log_context> builder::error_log(
 std::shared_ptr<actors::site> builder::build(const std::vector<directive>& tree) {
   scope top;
   top.where = context::main;
-  top.settings.client_body_temp_path = path("client_body_temp");
+  top.settings.client_body_temp_path = writable_path("client_body_temp");
   top.settings.root = path("html");
   top.settings.types = types;
+  top.settings.config = given_.config;
   scope_ = &top;
+  if (!given_.app_folder.empty() && reads_code_anew(tree)) site_->code_prefix = given_.app_folder;
   read(tree);
   site_->error_log = error_log(top.error_logs, nullptr);
   if (!top.error_logs.empty()) {
     const std::string& first = top.error_logs.front().path;
-    process_.error_log = first == "stderr" ? first : path(first);
+    process_.error_log = first == "stderr" ? first : writable_path(first);
   } else {
     process_.error_log =
-        given_.default_error_log == "stderr" ? "stderr" : path(given_.default_error_log);
+        given_.default_error_log == "stderr" ? "stderr" : writable_path(given_.default_error_log);
   }
   connect_listens();
   scope_ = nullptr;
@@ -213,6 +237,12 @@ void builder::enter(const directive& block, scope& inner) {
 void builder::finish_location(actors::location& place, scope& of) {
   place.id = site_->location_count++;
   place.settings = of.settings;
+  if (of.settings.on_release == net::release_policy::drain) {
+    auto& times = site_->drain_times;
+    if (std::find(times.begin(), times.end(), of.settings.drain_time) == times.end()) {
+      times.push_back(of.settings.drain_time);
+    }
+  }
   place.header_filter = of.header_filter;
   place.body_filter = of.body_filter;
   place.header_edits = of.header_edits;
@@ -222,7 +252,7 @@ void builder::finish_location(actors::location& place, scope& of) {
       const std::string key = line.path + "|" + line.format;
       auto& log = access_log_cache_[key];
       if (!log) {
-        auto file = files_.open(path(line.path));
+        auto file = files_.open(writable_path(line.path));
         if (!file) {
           diagnostic problem = file.error();
           if (of.block != nullptr) {

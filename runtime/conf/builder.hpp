@@ -85,8 +85,11 @@ class builder {
 public:
   struct options {
     std::string prefix;        ///< Absolute, with final slash.
+    std::string writable_prefix;  ///< The same for what is written; empty: `prefix`.
+    std::string app_folder;    ///< The same for Lua files with `lua_code_cache off`; empty: `prefix`.
     std::string conf_folder;   ///< Absolute, with final slash.
     std::string default_error_log;
+    const net::live_config* config = nullptr;  ///< Of the node; null: none.
     std::optional<net::log_level> log_level;
   };
 
@@ -108,8 +111,10 @@ public:
 
   /// Compiles a parameter with variables; reports what is wrong with it.
   std::shared_ptr<const net::complex_value> value(const directive& at, std::string_view text);
-  /// A path relative to the prefix.
+  /// A path relative to the prefix: of what is read.
   [[nodiscard]] std::string path(std::string_view text) const;
+  /// A path relative to the writable prefix: logs, the pid file, temporary files, Unix sockets.
+  [[nodiscard]] std::string writable_path(std::string_view text) const;
   /// A chunk of a `*_by_lua` directive in any of its forms; -1 if its file needs variables or is
   /// missing: then `file` is set.
   int chunk(const directive& at, lua::phase where, const std::string& text_or_path, bool is_file,

@@ -425,5 +425,50 @@ TEST_F(dictionary, counts_what_many_threads_count_at_once) {
   EXPECT_EQ(get("all"), std::to_string(threads * rounds));
 }
 
+TEST(dictionary_size, changes_and_what_was_used_last_stays) {
+  shared_dict dict("d", 200'000, &fake_now);
+  auto put = [&](const std::string& key, const dict_value& value, std::int64_t life = 0) {
+    return dict.put(mode::set, key, value, life, 7).error == dict_errc{};
+  };
+  const std::string long_text(3000, 'x');
+  ASSERT_TRUE(put("number", 1.5, 500));
+  ASSERT_TRUE(put("flag", true));
+  ASSERT_TRUE(put("gone", 1.0, 1));
+  ASSERT_TRUE(dict.push(end::right, "list", "a"));
+  ASSERT_TRUE(dict.push(end::right, "list", 2.0));
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(put("t" + std::to_string(i), long_text + std::to_string(i)));
+  for (const char* used : {"number", "flag"}) {
+    char room[8];
+    shared_dict::found found;
+    ASSERT_TRUE(dict.get(used, room, found));
+    EXPECT_EQ(found.flags, 7);
+  }
+  ASSERT_EQ(*dict.length("list"), 2u);
+  fake_ms += 100;
+  EXPECT_EQ(dict.resize(400'000), 0u);
+  EXPECT_EQ(dict.capacity(), 400'000u);
+  EXPECT_EQ(dict.keys(0).sizes.size(), 43u);
+  EXPECT_EQ(*dict.time_left("number"), 400);
+  EXPECT_EQ(*dict.length("list"), 2u);
+  const std::size_t dropped = dict.resize(50'000);
+  EXPECT_GT(dropped, 25u);
+  EXPECT_EQ(dict.keys(0).sizes.size(), 43 - dropped);
+  // The order of use is what it was: the newest texts, and what was read after them.
+  std::string room(5000, ' ');
+  shared_dict::found found;
+  EXPECT_TRUE(dict.get("number", room, found));
+  EXPECT_EQ(found.number, 1.5);
+  EXPECT_TRUE(dict.get("flag", room, found));
+  EXPECT_FALSE(dict.get("t0", room, found));
+  ASSERT_TRUE(dict.get("t39", room, found));
+  EXPECT_EQ(room.substr(0, found.text_bytes), long_text + "39");
+  ASSERT_TRUE(dict.pop(end::left, "list", room, found));
+  EXPECT_EQ(room.substr(0, found.text_bytes), "a");
+  ASSERT_TRUE(dict.pop(end::left, "list", room, found));
+  EXPECT_EQ(found.number, 2);
+  // All of it can be given back and taken anew.
+  for (int i = 0; i < 200; ++i) EXPECT_TRUE(put("u" + std::to_string(i), long_text));
+}
+
 }  // namespace
 }  // namespace troupe::lua

@@ -130,7 +130,9 @@ void listen(builder& b, const directive& d) {
   made.text = d.args[0];
   made.file = d.file;
   made.line = static_cast<int>(d.line);
-  auto where = net::address::parse_listen(d.args[0]);
+  const bool is_relative = d.args[0].starts_with("unix:") && !d.args[0].starts_with("unix:/");
+  auto where = net::address::parse_listen(
+      is_relative ? "unix:" + b.writable_path(std::string_view(d.args[0]).substr(5)) : d.args[0]);
   if (!where) {
     b.fail(d, where.error() + " in \"" + d.args[0] + "\" of the \"listen\" directive");
     return;
@@ -301,7 +303,7 @@ void server_tokens(builder& b, const directive& d) {
   choose<bool>(b, d, &settings::server_tokens, {{"on", true}, {"off", false}, {"build", true}});
 }
 void client_body_temp_path(builder& b, const directive& d) {
-  b.here().settings.client_body_temp_path = b.path(d.args[0]);
+  b.here().settings.client_body_temp_path = b.writable_path(d.args[0]);
 }
 
 constexpr context_set hsl = http_server_location;

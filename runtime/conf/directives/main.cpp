@@ -24,7 +24,7 @@ void worker_processes(builder& b, const directive& d) {
 
 void daemon(builder& b, const directive& d) { b.process().daemon = d.args[0] == "on"; }
 void master_process(builder& b, const directive& d) { b.process().master_process = d.args[0] == "on"; }
-void pid(builder& b, const directive& d) { b.process().pid_file = b.path(d.args[0]); }
+void pid(builder& b, const directive& d) { b.process().pid_file = b.writable_path(d.args[0]); }
 
 void user(builder& b, const directive& d) {
   b.process().user = d.args[0];

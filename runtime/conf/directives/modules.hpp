@@ -16,5 +16,6 @@ extern const directive_module headers_module;
 extern const directive_module echo_module;
 extern const directive_module lua_module;
 extern const directive_module sockets_module;
+extern const directive_module release_module;
 
 }  // namespace troupe::conf

@@ -22,6 +22,7 @@
 // Called   by runtime/commands, runtime/nginx_invocation and embedding programs.
 #pragma once
 
+#include "net/live_config.hpp"
 #include "troupe/diagnostic.hpp"
 #include "troupe/options.hpp"
 #include "troupe/release.hpp"
@@ -129,6 +130,11 @@ class node {
 
   [[nodiscard]] node_load load_now() const;
 
+  /// Config values that scripts and configurations read; they outlive releases. Who replaces them tells
+  /// those who watch, by tell_config_changed().
+  [[nodiscard]] net::live_config& config() noexcept;
+  void tell_config_changed();
+
   /// What is bound; after start().
   [[nodiscard]] std::vector<listener_info> listeners() const;
 
@@ -141,6 +147,7 @@ class node {
   [[nodiscard]] const net::log_context& log() const;
 
  private:
+  friend class prepared_release;
   struct impl;
   std::unique_ptr<impl> impl_;
 };
