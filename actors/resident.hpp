@@ -21,6 +21,9 @@ public:
   /// A release that no longer serves ends: what belongs to it goes. See shard::end_of().
   virtual void end_with(const shard_release&, std::int64_t /*drain_ms*/) noexcept {}
 
+  /// This release has just been replaced by the shard's current one.
+  virtual void change_release(const shard_release& /*from*/) noexcept {}
+
 protected:
   ~resident() = default;
 

@@ -137,6 +137,13 @@ std::shared_ptr<shard_release> shard::use(std::shared_ptr<shard_release> release
   if (release) release->has_served();
   auto before = std::exchange(current_, std::move(release));
   if (before) before->retire();
+  if (before && current_ && before != current_) {
+    for (resident* one = residents_; one != nullptr;) {
+      resident* const next = one->next_;
+      one->change_release(*before);
+      one = next;
+    }
+  }
   return before;
 }
 

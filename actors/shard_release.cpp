@@ -3,6 +3,7 @@
 
 #include <unordered_map>
 
+#include "actors/lua_actor.hpp"
 #include "actors/shard.hpp"
 #include "actors/timer_actor.hpp"
 #include "actors/worker_actor.hpp"
@@ -72,10 +73,15 @@ void shard_release::run(lua::due_timer timer) {
   timer_actor::start(*home_, shared_from_this(), std::move(timer));
 }
 
+lua::mail_address shard_release::spawn(lua::actor_start what) {
+  return lua_actor::start(*home_, shared_from_this(), std::move(what));
+}
+
 void shard_release::attach(shard& home) {
   if (home_ != nullptr) return;  // It was kept warm.
   home_ = &home;
   machine_->timers().attach(*this);
+  machine_->actors = this;
   if (machine_->options().max_slice_ms > 0) machine_->watch(home.slice());
   chains_.resize(static_cast<std::size_t>(site_->location_count));
   log_chains_.resize(static_cast<std::size_t>(site_->location_count));

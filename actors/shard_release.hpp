@@ -18,6 +18,7 @@
 
 #include "actors/chain.hpp"
 #include "actors/site.hpp"
+#include "lua/actor_runner.hpp"
 #include "lua/timer_set.hpp"
 #include "lua/vm.hpp"
 
@@ -46,7 +47,8 @@ private:
 };
 
 class shard_release final : public std::enable_shared_from_this<shard_release>,
-                            private lua::timer_runner {
+                            private lua::timer_runner,
+                            private lua::actor_runner {
 public:
   static std::shared_ptr<shard_release> make(std::shared_ptr<const site> site,
                                              std::unique_ptr<lua::vm> machine);
@@ -93,6 +95,8 @@ private:
   // lua::timer_runner
   [[nodiscard]] net::event_loop& loop() noexcept override { return home_->loop(); }
   void run(lua::due_timer timer) override;
+  // lua::actor_runner
+  lua::mail_address spawn(lua::actor_start what) override;
 
   void look() noexcept;
 

@@ -34,6 +34,7 @@ mailbox::mailbox(post_office& office, net::belongings& owner, mail_address addre
 }
 
 void mailbox::on_owner_ended() noexcept {
+  for (const mail_address& each : monitors_) office_.tell_down(each, address_, reason);
   for (waiter* one : waiters_) one->of = nullptr;
   waiters_.clear();
   office_.close(*this);  // Destroys this.
@@ -72,7 +73,43 @@ int mailbox::receive(lua_State* state, std::int64_t ms) {
     lua_pushliteral(state, "timeout");
     return 2;
   }
+  return wait(state, ms, false);
+}
+
+int mailbox::next(lua_State* state) {
+  if (!interrupted_.empty()) return push_interruption(state);
+  if (!messages_.empty()) {
+    const carried_message next = std::move(messages_.front());
+    messages_.pop_front();
+    lua_pushboolean(state, 1);
+    return 1 + push(state, next);
+  }
+  return wait(state, -1, true);
+}
+
+int mailbox::push_interruption(lua_State* state) const {
+  lua_pushboolean(state, 0);
+  lua_pushlstring(state, interrupted_.data(), interrupted_.size());
+  return 2;
+}
+
+void mailbox::interrupt(std::string why) noexcept {
+  interrupted_ = std::move(why);
+  for (std::size_t i = 0; i < waiters_.size();) {
+    waiter& one = *waiters_[i];
+    if (!one.is_next) {
+      ++i;
+      continue;
+    }
+    waiters_.erase(waiters_.begin() + static_cast<std::ptrdiff_t>(i));
+    one.of = nullptr;
+    one.host->wake(one.token);
+  }
+}
+
+int mailbox::wait(lua_State* state, std::int64_t ms, bool is_next) {
   auto* one = new waiter;
+  one->is_next = is_next;
   one->host = &script::of(state)->owner->host();
   one->token = script::begin_wait(state, one, finish, cancel);  // Deletes it when it raises.
   one->of = this;
@@ -91,6 +128,13 @@ void mailbox::waiter::on_timer() noexcept {
 
 int mailbox::finish(lua_State* state, void* operation) {
   const std::unique_ptr<waiter> one(static_cast<waiter*>(operation));
+  if (one->is_next) {
+    lua_pushboolean(state, one->message ? 1 : 0);
+    if (one->message) return 1 + push(state, *one->message);
+    const mailbox* box = one->office->find(one->number);
+    lua_pushstring(state, box != nullptr ? box->interrupted_.c_str() : "ended");
+    return 2;
+  }
   if (one->message) return push(state, *one->message);
   lua_pushnil(state);
   lua_pushliteral(state, "timeout");
@@ -140,6 +184,26 @@ const char* post_office::send(const mail_address& to, carried_message message) {
   mailbox* box = find(to.number);
   if (box == nullptr) return "no such address";
   return box->put(std::move(message)) ? nullptr : "mailbox full";
+}
+
+void post_office::tell_down(const mail_address& monitor, const mail_address& whom,
+                            const std::string& reason) {
+  carried_message message;
+  for (const std::string& text : {std::string("down"), whom.text(), reason}) {
+    message.push_back(carried_value{text});
+  }
+  send(monitor, std::move(message));
+}
+
+void post_office::monitor(const mail_address& whom, const mail_address& monitor) {
+  if (whom.shard >= all_.size()) return tell_down(monitor, whom, "no such address");
+  post_office& target = *all_[whom.shard];
+  auto work = [&target, whom, monitor] {
+    if (mailbox* box = target.find(whom.number)) box->watch_for(monitor);
+    else target.tell_down(monitor, whom, "no such address");
+  };
+  if (&target == this) work();
+  else target.loop_.post(work);
 }
 
 }  // namespace troupe::lua

@@ -61,6 +61,16 @@ public:
   /// Use as `return receive(L, ms)`: the values of the next message; nil and "timeout".
   /// @param ms  -1: as long as it takes.
   int receive(lua_State* state, std::int64_t ms);
+  /// For the loop of an actor: true and the values of the next message; false and why, once it is
+  /// interrupted.
+  int next(lua_State* state);
+  /// Ends the wait of next(), and lets none begin, until resume().
+  void interrupt(std::string why) noexcept;
+  void resume() noexcept { interrupted_.clear(); }
+
+  /// What monitors are told at the end.
+  std::string reason = "ended";
+  void watch_for(const mail_address& monitor) { monitors_.push_back(monitor); }
 
   void on_owner_ended() noexcept override;
 
@@ -72,11 +82,14 @@ private:
     script_host* host = nullptr;
     wait_token token = wait_token::none;
     std::optional<carried_message> message;
+    bool is_next = false;  ///< Of next().
     post_office* office = nullptr;  ///< Where a message that nobody took goes back,
     std::uint64_t number = 0;       ///< if this mailbox is still there.
   };
   static int finish(lua_State* state, void* operation);
   static void cancel(void* operation) noexcept;
+  int wait(lua_State* state, std::int64_t ms, bool is_next);
+  int push_interruption(lua_State* state) const;
   static int push(lua_State* state, const carried_message& message);
 
   post_office& office_;
@@ -84,6 +97,8 @@ private:
   mail_address address_;
   std::deque<carried_message> messages_;
   std::deque<waiter*> waiters_;
+  std::vector<mail_address> monitors_;
+  std::string interrupted_;  ///< Why; empty: it is not.
 };
 
 class post_office {
@@ -97,9 +112,13 @@ public:
   mailbox& of(net::belongings& owner);
   /// Null: delivered, or on its way to another shard. Else why not.
   const char* send(const mail_address& to, carried_message message);
+  /// When the owner of `whom` ends, `monitor` gets "down", the address and the reason; at once if there
+  /// is nobody.
+  void monitor(const mail_address& whom, const mail_address& monitor);
 
 private:
   friend class mailbox;
+  void tell_down(const mail_address& monitor, const mail_address& whom, const std::string& reason);
   mailbox* find(std::uint64_t number) noexcept;
   void close(const mailbox& one) noexcept;
 

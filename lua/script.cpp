@@ -47,6 +47,8 @@ script* script_host::deliver(wait_token token) {
   return owner;
 }
 
+net::belongings& script_host::mail_owner(script& running) noexcept { return running.belongings(); }
+
 script::script(vm& machine, script_host& host) : machine_(machine), host_(host) {}
 
 script::~script() { kill(); }

@@ -52,6 +52,8 @@ public:
   [[nodiscard]] virtual net::client_services& services() noexcept = 0;
   /// Null: nobody has an address here.
   [[nodiscard]] virtual post_office* mail() noexcept { return nullptr; }
+  /// Whose mailbox troupe.self() of this script means.
+  [[nodiscard]] virtual net::belongings& mail_owner(script& running) noexcept;
 
   /// Resumes whoever waits under the token. Returns its script, or null if nobody does any more.
   script* deliver(wait_token token);

@@ -30,6 +30,7 @@ class variable_table;
 
 namespace troupe::lua {
 
+class actor_runner;
 struct coroutine;
 class shared_dict;
 struct slice;
@@ -108,6 +109,9 @@ public:
   [[nodiscard]] timer_set& timers() noexcept { return *timers_; }
   [[nodiscard]] config_watch& config_waiters() noexcept { return config_waiters_; }
   [[nodiscard]] const vm_options& options() const noexcept { return options_; }
+
+  /// Makes the actors of troupe.spawn; null: none can be made here.
+  actor_runner* actors = nullptr;
 
   // --- For lua/script ---------------------------------------------------------------------------
   coroutine& acquire_entry();
