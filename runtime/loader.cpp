@@ -60,6 +60,7 @@ lua::vm_options machine_options(const actors::site& site, unsigned shard, unsign
   options.max_slice_kills = site.max_slice_kills;
   options.most_pending_timers = site.most_pending_timers;
   options.most_running_timers = site.most_running_timers;
+  options.is_single_process = site.is_single_process;
   options.shard = static_cast<int>(shard);
   options.shards = static_cast<int>(shards);
   options.log = site.error_log.get();
@@ -189,7 +190,7 @@ diagnostics check_chunks(const actors::site& site) {
 
 tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
     const std::shared_ptr<const actors::site>& shared_site, dictionaries& dicts,
-    lua::thread_pools& pools, unsigned shards) {
+    lua::thread_pools& pools, unsigned shards, const std::function<void()>& leave) {
   const actors::site& site = *shared_site;
   std::vector<std::pair<std::string, lua::shared_dict*>> shared_dicts;
   for (const actors::dict_definition& dict : site.dicts) {
@@ -209,6 +210,7 @@ tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
     lua::vm_options options = machine_options(site, shard, shards);
     options.shared_dicts = shared_dicts;
     options.threads = threads;
+    options.leave = leave;
     auto machine = lua::vm::create(std::move(options));
     if (!machine) return tl::unexpected(diagnostics{{{}, 0, machine.error(), {}}});
     if (diagnostics problems = compile_all(**machine, site); !problems.empty()) {

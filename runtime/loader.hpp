@@ -9,6 +9,7 @@
 // Called   by runtime/node.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <tl/expected.hpp>
@@ -46,8 +47,9 @@ tl::expected<loaded_configuration, diagnostics> load_configuration(const node_op
 diagnostics check_chunks(const actors::site& site);
 
 /// A VM for each shard, with every chunk compiled and init_by_lua run.
+/// @param leave  stops the node gracefully; called on a shard's thread.
 tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
     const std::shared_ptr<const actors::site>& site, dictionaries& dicts,
-    lua::thread_pools& pools, unsigned shards);
+    lua::thread_pools& pools, unsigned shards, const std::function<void()>& leave = {});
 
 }  // namespace troupe

@@ -77,6 +77,7 @@ struct node::impl {
   void end(shard_place& place);
   void each_shard(const std::function<void(shard_place&)>& work);
   void stop_shards(stop_mode mode);
+  void request_stop(stop_mode mode);
 
   node_options options;
   log_files files;
@@ -198,7 +199,8 @@ void node::impl::each_shard(const std::function<void(shard_place&)>& work) {
 
 tl::expected<std::vector<std::shared_ptr<actors::shard_release>>, diagnostics> node::impl::prepare(
     const std::shared_ptr<actors::site>& site) {
-  auto machines = build_machines(site, dicts, threads, static_cast<unsigned>(places.size()));
+  auto machines = build_machines(site, dicts, threads, static_cast<unsigned>(places.size()),
+                                 [this] { request_stop(stop_mode::graceful); });
   if (!machines) return tl::unexpected(machines.error());
   std::vector<std::shared_ptr<actors::shard_release>> releases;
   for (auto& machine : *machines) {
@@ -383,12 +385,14 @@ void node::impl::stop_shards(stop_mode mode) {
   }
 }
 
-void node::stop(stop_mode mode) {
-  const std::lock_guard lock(impl_->mutex);
-  if (!impl_->is_running) return;
-  impl_->is_stopping = true;
-  impl_->stop_shards(mode);
+void node::impl::request_stop(stop_mode mode) {
+  const std::lock_guard lock(mutex);
+  if (!is_running) return;
+  is_stopping = true;
+  stop_shards(mode);
 }
+
+void node::stop(stop_mode mode) { impl_->request_stop(mode); }
 
 int node::wait() {
   impl& self = *impl_;
