@@ -109,6 +109,7 @@ struct site {
   int regex_match_limit = 0;
   std::vector<lua::thread_pool_definition> thread_pools;
   std::int64_t max_slice_ms = 0;          ///< lua_max_slice; 0: any.
+  bool is_single_process = false;         ///< master_process off.
   bool max_slice_kills = false;
   int most_pending_timers = 1024;
   int most_running_timers = 256;

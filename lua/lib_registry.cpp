@@ -39,9 +39,6 @@ constexpr std::array modules = {
     lib_module{"resty.core.uri", part},
     lib_module{"resty.core.var", part},
     lib_module{"resty.core.worker", part},
-    lib_module{"ngx.process", {
-#include "lua/lib/ngx/process.lua.inc"
-    }},
     lib_module{"ngx.resp", {
 #include "lua/lib/ngx/resp.lua.inc"
     }},

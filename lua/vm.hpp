@@ -11,6 +11,7 @@
 
 #include <lua.hpp>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -63,6 +64,8 @@ struct vm_options {
   bool max_slice_kills = false;
   int most_pending_timers = 1024;
   int most_running_timers = 256;
+  bool is_single_process = false;  ///< master_process off.
+  std::function<void()> leave;     ///< Stops the node gracefully; empty: nothing does.
   int shard = 0;
   int shards = 1;
   // For code that runs without an exchange.

@@ -29,6 +29,7 @@ lua::vm_options machine_options(const actors::site& site, unsigned shard, unsign
   options.max_slice_kills = site.max_slice_kills;
   options.most_pending_timers = site.most_pending_timers;
   options.most_running_timers = site.most_running_timers;
+  options.is_single_process = site.is_single_process;
   options.shard = static_cast<int>(shard);
   options.shards = static_cast<int>(shards);
   options.log = site.error_log.get();
@@ -91,8 +92,11 @@ diagnostics compile_all(lua::vm& machine, const actors::site& site) {
 class building {
  public:
   building(std::shared_ptr<const actors::site> site, std::shared_ptr<lua::worker_threads> threads,
-           unsigned shards)
-      : site_(std::move(site)), threads_(std::move(threads)), jobs_(shards) {}
+           unsigned shards, std::function<void()> leave)
+      : site_(std::move(site)),
+        threads_(std::move(threads)),
+        leave_(std::move(leave)),
+        jobs_(shards) {}
 
   tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> run() {
     const auto shards = static_cast<unsigned>(jobs_.size());
@@ -140,6 +144,7 @@ class building {
     job& own = jobs_[shard];
     lua::vm_options options = machine_options(*site_, shard, static_cast<unsigned>(jobs_.size()));
     options.threads = threads_;
+    options.leave = leave_;
     auto machine = lua::vm::create(std::move(options));
     if (!machine) {
       own.problems = {{{}, 0, machine.error(), {}}};
@@ -179,6 +184,7 @@ class building {
 
   std::shared_ptr<const actors::site> site_;
   std::shared_ptr<lua::worker_threads> threads_;
+  std::function<void()> leave_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<job> jobs_;  ///< Each belongs to its loader, but for `running`.
@@ -219,14 +225,15 @@ diagnostics check_chunks(const actors::site& site) {
 }
 
 tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
-    const std::shared_ptr<const actors::site>& site, lua::thread_pools& pools, unsigned shards) {
+    const std::shared_ptr<const actors::site>& site, lua::thread_pools& pools, unsigned shards,
+    std::function<void()> leave) {
   auto threads = std::make_shared<lua::worker_threads>();
   threads->pools = &pools;
   threads->definitions = site->thread_pools;
   threads->definitions.push_back({.name = "default"});  // nginx has it unless it is defined.
   threads->factory = std::make_shared<const lua::vm_factory>(
       [site, shards] { return lua::vm::create(machine_options(*site, 0, shards)); });
-  return building(site, std::move(threads), shards).run();
+  return building(site, std::move(threads), shards, std::move(leave)).run();
 }
 
 }  // namespace troupe

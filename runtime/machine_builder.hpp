@@ -25,8 +25,10 @@ namespace troupe {
 diagnostics check_chunks(const actors::site& site);
 
 /// The site has its dictionaries.
+/// @param leave  stops the node gracefully; called on a shard's thread.
 tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
-    const std::shared_ptr<const actors::site>& site, lua::thread_pools& pools, unsigned shards);
+    const std::shared_ptr<const actors::site>& site, lua::thread_pools& pools, unsigned shards,
+    std::function<void()> leave = {});
 
 /// "init_worker_by_lua error: TEXT", where it stands.
 diagnostic start_problem(const lua::chunk_source& chunk, const std::string& error);

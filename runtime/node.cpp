@@ -93,6 +93,7 @@ struct node::impl {
   void start_shards(unsigned count);
   bool begin_loading();
   void end_loading();
+  void request_stop(stop_mode mode);
 
   node_options options;
   log_files files;
@@ -273,7 +274,7 @@ tl::expected<void, diagnostics> node::impl::build(prepared_release::state& made)
   if (!sockets) return tl::unexpected(std::move(sockets.error()));
   made.sockets = std::move(*sockets);
   dicts.give(*site);
-  auto built = build_machines(site, threads, shards);
+  auto built = build_machines(site, threads, shards, [this] { request_stop(stop_mode::graceful); });
   if (!built) return tl::unexpected(std::move(built.error()));
   for (auto& machine : *built) {
     made.on_shards.push_back(actors::shard_release::make(site, std::move(machine)));
@@ -551,13 +552,15 @@ void node::impl::stop_shards(stop_mode mode) {
   }
 }
 
-void node::stop(stop_mode mode) {
-  const std::lock_guard lock(impl_->mutex);
-  if (!impl_->is_running) return;
-  impl_->is_stopping = true;
-  impl_->loading_ended.notify_all();
-  impl_->stop_shards(mode);
+void node::impl::request_stop(stop_mode mode) {
+  const std::lock_guard lock(mutex);
+  if (!is_running) return;
+  is_stopping = true;
+  loading_ended.notify_all();
+  stop_shards(mode);
 }
+
+void node::stop(stop_mode mode) { impl_->request_stop(mode); }
 
 int node::wait() {
   impl& self = *impl_;

@@ -20,6 +20,8 @@ extern const api_area codec_area;
 extern const api_area config_area;
 extern const api_area digest_area;
 extern const api_area ndk_area;
+extern const api_area pipe_area;
+extern const api_area process_area;
 extern const api_area re_area;
 extern const api_area require_area;
 extern const api_area semaphore_area;

@@ -23,7 +23,10 @@ void worker_processes(builder& b, const directive& d) {
 }
 
 void daemon(builder& b, const directive& d) { b.process().daemon = d.args[0] == "on"; }
-void master_process(builder& b, const directive& d) { b.process().master_process = d.args[0] == "on"; }
+void master_process(builder& b, const directive& d) {
+  b.process().master_process = d.args[0] == "on";
+  b.site().is_single_process = !b.process().master_process;
+}
 void pid(builder& b, const directive& d) { b.process().pid_file = b.writable_path(d.args[0]); }
 
 void user(builder& b, const directive& d) {
@@ -99,7 +102,7 @@ constexpr directive_row rows[] = {
      .help = "Whether a start by nginx's command line goes to the background.", .apply = daemon, .once = true},
     {.name = "master_process", .contexts = context::main, .arguments = takes::flag,
      .syntax = "on | off", .standard = "on", .merge = merging::none,
-     .help = "Accepted for tools that write it; there is always one process.", .apply = master_process, .once = true},
+     .help = "There is always one process; `off` is what ngx.process then calls it.", .apply = master_process, .once = true},
     {.name = "worker_processes", .contexts = context::main, .arguments = takes::one,
      .syntax = "number | auto", .standard = "auto", .merge = merging::none,
      .help = "The number of shards; `auto` is one for each core.", .apply = worker_processes, .once = true},
