@@ -10,6 +10,7 @@
 // Called   by runtime/node.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <tl/expected.hpp>
 #include <vector>
