@@ -58,6 +58,7 @@ lua::vm_options machine_options(const actors::site& site, unsigned shard, unsign
   options.regex_match_limit = site.regex_match_limit;
   options.max_slice_ms = site.max_slice_ms;
   options.max_slice_kills = site.max_slice_kills;
+  options.max_memory = site.max_memory;
   options.most_pending_timers = site.most_pending_timers;
   options.most_running_timers = site.most_running_timers;
   options.shard = static_cast<int>(shard);
@@ -65,6 +66,11 @@ lua::vm_options machine_options(const actors::site& site, unsigned shard, unsign
   options.log = site.error_log.get();
   options.settings = &site.http;
   return options;
+}
+
+// What a VM cannot be made with is the memory that it may have.
+diagnostic machine_problem(const actors::site& site, const std::string& error) {
+  return {site.max_memory_file, static_cast<unsigned>(site.max_memory_line), error, {}};
 }
 
 bool runs_at_start(lua::phase where) {
@@ -183,7 +189,7 @@ tl::expected<loaded_configuration, diagnostics> load_configuration(const node_op
 
 diagnostics check_chunks(const actors::site& site) {
   auto machine = lua::vm::create(machine_options(site, 0, 1));
-  if (!machine) return {{{}, 0, machine.error(), {}}};
+  if (!machine) return {machine_problem(site, machine.error())};
   return compile_all(**machine, site);
 }
 
@@ -210,7 +216,7 @@ tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
     options.shared_dicts = shared_dicts;
     options.threads = threads;
     auto machine = lua::vm::create(std::move(options));
-    if (!machine) return tl::unexpected(diagnostics{{{}, 0, machine.error(), {}}});
+    if (!machine) return tl::unexpected(diagnostics{machine_problem(site, machine.error())});
     if (diagnostics problems = compile_all(**machine, site); !problems.empty()) {
       return tl::unexpected(std::move(problems));
     }
@@ -225,6 +231,9 @@ tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
             {chunk.file, static_cast<unsigned>(chunk.line),
              start_error(chunk) + script.error_message(), {}}});
       }
+    }
+    if (const std::string error = (*machine)->memory_error(); !error.empty()) {
+      return tl::unexpected(diagnostics{machine_problem(site, error)});
     }
     machines.push_back(std::move(*machine));
   }
