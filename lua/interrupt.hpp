@@ -31,6 +31,10 @@ public:
   void raise(unsigned reason) noexcept;
   /// @return the reasons since the last time.
   unsigned lower() noexcept;
+  /// The hook is about to raise an error, whose xpcall handler can be interrupted itself.
+  void leave_hook() noexcept {
+    if (mask_ != nullptr) __atomic_and_fetch(mask_, static_cast<unsigned char>(~0x10), __ATOMIC_RELAXED);
+  }
 
 private:
   lua_State* main_ = nullptr;

@@ -36,6 +36,7 @@ void end_slice(lua_State* state) {
   luaL_where(state, 0);
   lua_pushlstring(state, text.data(), text.size());
   lua_concat(state, 2);
+  machine.interrupts().leave_hook();
   lua_error(state);
 }
 
