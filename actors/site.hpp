@@ -111,6 +111,9 @@ struct site {
   std::int64_t max_slice_ms = 0;          ///< lua_max_slice; 0: any.
   bool is_single_process = false;         ///< master_process off.
   bool max_slice_kills = false;
+  std::size_t max_memory = 0;             ///< lua_max_memory; 0: any.
+  std::string max_memory_file;            ///< Where that is written.
+  int max_memory_line = 0;
   int most_pending_timers = 1024;
   int most_running_timers = 256;
   int shards = 0;                         ///< worker_processes; 0: auto.

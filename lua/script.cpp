@@ -2,8 +2,10 @@
 #include "lua/script.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "lua/current.hpp"
+#include "lua/memory_cap.hpp"
 #include "lua/slice.hpp"
 #include "lua/timer_set.hpp"
 #include "lua/traceback.hpp"
@@ -39,6 +41,7 @@ script* script_host::deliver(wait_token token) {
     current.machine = &owner->machine_;
     current.running = owner;
     current.exchange = owner->exchange_;
+    const memory_cap::scope free(owner->machine_.memory(), false);
     arguments = co->finish(co->state, co->operation);
     current = before;
   }
@@ -71,6 +74,7 @@ net::belongings& script::belongings() noexcept {
 }
 
 script::progress script::start(int chunk, phase where, net::exchange* x, const net::log_context& log) {
+  const memory_cap::scope free(machine_.memory(), false);
   coroutine& entry = machine_.acquire_entry();
   machine_.push_chunk(entry.state, chunk);
   return start(entry, 0, where, x, log);
@@ -78,6 +82,7 @@ script::progress script::start(int chunk, phase where, net::exchange* x, const n
 
 script::progress script::start(lua_State* from, int arguments, phase where, net::exchange* x,
                                const net::log_context& log) {
+  const memory_cap::scope free(machine_.memory(), false);
   coroutine& entry = machine_.acquire_entry();
   lua_xmove(from, entry.state, arguments + 1);
   return start(entry, arguments, where, x, log);
@@ -92,6 +97,11 @@ script::progress script::start(coroutine& first, int arguments, phase where, net
   first.owner = this;
   first.kind = coroutine_kind::entry;
   first.parent = nullptr;
+  first.dependents = 0;
+  first.id = machine_.next_id();
+  id_ = machine_.next_id();
+  is_condemned_ = false;
+  slice_errors_ = 0;
   entry_ = &first;
   entry_done_ = false;
   results_ = nullptr;
@@ -121,12 +131,25 @@ script::progress script::run(coroutine* co, int arguments) {
   current.log = log_;
   current.clock = &host_.loop().clock();
   progress_ = progress::waiting;
+  // What is done for the code here is never refused memory: there is nobody to catch that.
+  memory_cap& memory = machine_.memory();
+  const memory_cap::scope free(memory, false);
+  if (before.running == nullptr && memory.is_due()) machine_.collect();
   while (co != nullptr) {
     co->status = coroutine_state::running;
     request_ = request::none;
     lua_setexdata(co->state, exchange_);
-    const int status = lua_resume(co->state, arguments);
+    int status = 0;
+    {
+      const memory_cap::scope held(memory, true);
+      status = lua_resume(co->state, arguments);
+    }
     arguments = 0;
+    if (is_condemned_) {
+      machine_.interrupts().lower();
+      current = before;
+      return conclude(progress::failed);
+    }
     if (status == LUA_YIELD) {
       switch (request_) {
         case request::wait: break;
@@ -135,12 +158,11 @@ script::progress script::run(coroutine* co, int arguments) {
           current = before;
           return conclude(progress::stopped);
         case request::resume: {
-          // The arguments lie on the resumer's stack.
-          const int count = target_->pending_arguments;
+          // The arguments lie on the resumer's stack, and below them the coroutine, which stays.
+          const int count = std::exchange(target_->pending_arguments, 0);
           lua_xmove(co->state, target_->state, count);
-          lua_settop(co->state, 0);
           co->status = coroutine_state::normal;
-          target_->parent = co;
+          set_parent(*target_, co);
           arguments = count;
           co = target_;
           continue;
@@ -150,11 +172,10 @@ script::progress script::run(coroutine* co, int arguments) {
           coroutine* parent = co->parent;
           if (co->kind == coroutine_kind::user && parent != nullptr) {
             const int count = lua_gettop(co->state);
-            co->status = coroutine_state::suspended;
-            co->parent = nullptr;
-            lua_pushboolean(parent->state, 1);
             lua_checkstack(parent->state, count + 1);
+            lua_pushboolean(parent->state, 1);
             lua_xmove(co->state, parent->state, count);
+            suspend(*co);
             arguments = count + 1;
             co = parent;
             continue;
@@ -169,7 +190,7 @@ script::progress script::run(coroutine* co, int arguments) {
           co->status = coroutine_state::ready;
           co->pending_arguments = 1;
           ready_.push_back(co);
-          arguments = target_->pending_arguments;
+          arguments = std::exchange(target_->pending_arguments, 0);
           co = target_;
           continue;
         }
@@ -214,7 +235,6 @@ coroutine* script::ended(coroutine& co, int results, int& arguments) {
       return pick(arguments);
     case coroutine_kind::user: {
       coroutine* parent = co.parent;
-      co.status = coroutine_state::dead;
       if (parent == nullptr) {  // Its resumer was killed.
         release(co, false);
         return pick(arguments);
@@ -241,7 +261,6 @@ coroutine* script::broke(coroutine& co, int, int& arguments) {
     case coroutine_kind::user: {
       coroutine* parent = co.parent;
       if (co.is_wrapped) remember_wrapped(co);
-      co.status = coroutine_state::dead;
       if (parent == nullptr) {
         release(co, false);
         return pick(arguments);
@@ -258,8 +277,7 @@ coroutine* script::broke(coroutine& co, int, int& arguments) {
       if (log_->enabled(net::log_level::error)) {
         log_->write(net::log_level::error, "lua user thread aborted: runtime error: " + error_);
       }
-      const int top = lua_gettop(co.state);
-      return thread_ended(co, false, top > 0 ? 1 : 0, arguments);
+      return thread_ended(co, false, 1, arguments);
     }
   }
   return nullptr;
@@ -267,22 +285,18 @@ coroutine* script::broke(coroutine& co, int, int& arguments) {
 
 coroutine* script::thread_ended(coroutine& co, bool ok, int results, int& arguments) {
   --live_threads_;
-  co.succeeded = ok;
   coroutine* parent = co.parent;
   const bool awaited = parent != nullptr && parent->status == coroutine_state::waiting &&
-                       parent->waits_for_any && co.waits_for == parent;
+                       parent->waits_for_any && co.awaited_by == parent->wait_number;
   if (!awaited) {
-    co.status = coroutine_state::zombie;
+    // Its results stay on its stack for as long as somebody has it.
+    leave_mark(co, {ok ? coroutine_mark::ended : coroutine_mark::broke, co.parent_id, id_});
     return pick(arguments);
   }
-  for (auto& other : coroutines_) {
-    if (other->waits_for == parent) other->waits_for = nullptr;
-  }
   parent->waits_for_any = false;
+  lua_checkstack(parent->state, results + 1);
   lua_pushboolean(parent->state, ok ? 1 : 0);
-  lua_checkstack(parent->state, results);
   lua_xmove(co.state, parent->state, results);
-  co.status = coroutine_state::dead;
   release(co, false);
   arguments = results + 1;
   return parent;
@@ -292,6 +306,10 @@ void script::describe_error(coroutine& co) {
   // Some errors are no strings: ngx_lua calls those "unknown reason".
   const char* text = lua_tostring(co.state, -1);
   error_message_ = text != nullptr ? std::string(text, lua_objlen(co.state, -1)) : "unknown reason";
+  if (machine_.memory().has_refused() &&
+      error_message_.find("not enough memory") != std::string::npos) {
+    error_message_ += ": " + machine_.memory().describe();
+  }
   if (!wrapped_message_.empty() && error_message_ == wrapped_message_) {
     error_ = std::move(wrapped_error_);
     wrapped_message_.clear();
@@ -373,17 +391,19 @@ int script::stop(lua_State* state) {
   return lua_yield(state, 0);
 }
 
-coroutine& script::create(lua_State* state, coroutine_kind kind) {
-  auto record = std::make_unique<coroutine>();
-  coroutine& co = *record;
-  co.state = lua_newthread(state);
-  lua_pushvalue(state, -1);
-  co.anchor = luaL_ref(state, LUA_REGISTRYINDEX);
-  co.kind = kind;
-  co.owner = this;
-  co.status = coroutine_state::suspended;
-  lua_setexdata2(co.state, &co);
-  coroutines_.push_back(std::move(record));
+void script::create(lua_State* state, bool is_wrapped) {
+  lua_State* made = lua_newthread(state);
+  coroutine_mark{is_wrapped ? coroutine_mark::suspended_wrapped : coroutine_mark::suspended,
+                 machine_.next_id(), id_}
+      .set(made);
+  lua_insert(state, -2);
+  lua_xmove(state, made, 1);
+}
+
+coroutine& script::activate(lua_State* target) {
+  const auto mark = coroutine_mark::of(target);
+  coroutine& co = add(target, coroutine_kind::user, mark.id);
+  co.is_wrapped = mark.what == coroutine_mark::suspended_wrapped;
   return co;
 }
 
@@ -393,8 +413,9 @@ int script::resume_child(lua_State* state, coroutine& child, int arguments) {
   self.request_ = request::resume;
   self.target_ = &child;
   child.pending_arguments = arguments;
+  const memory_cap::scope free(self.machine_.memory(), false);
   lua_checkstack(child.state, arguments + 1);
-  return lua_yield(state, arguments);
+  return lua_yield(state, arguments + 1);
 }
 
 int script::yield_to_parent(lua_State* state) {
@@ -408,10 +429,12 @@ int script::spawn(lua_State* state) {
   coroutine* parent = of(state);
   script& self = *parent->owner;
   const int arguments = lua_gettop(state) - 1;
-  coroutine& child = self.create(state, coroutine_kind::thread);
+  coroutine& child = self.add_thread(state);
   lua_insert(state, 1);  // The new thread, to return it.
-  child.parent = parent;
+  self.set_parent(child, parent);
+  child.parent_id = parent->id;
   child.pending_arguments = arguments;
+  const memory_cap::scope free(self.machine_.memory(), false);
   lua_checkstack(child.state, arguments + 1);
   lua_xmove(state, child.state, arguments + 1);
   ++self.live_threads_;
@@ -424,57 +447,38 @@ int script::wait_thread(lua_State* state) {
   coroutine* parent = of(state);
   script& self = *parent->owner;
   const int count = lua_gettop(state);
-  coroutine* last = nullptr;
   for (int i = 1; i <= count; ++i) {
     lua_State* thread = lua_tothread(state, i);
-    coroutine* child = of(thread);
-    last = child;
-    if (child == nullptr) continue;  // Over and collected.
-    if (child->status == coroutine_state::zombie) {
-      const int results = lua_gettop(child->state);
-      const int moved = child->succeeded ? results : std::min(results, 1);
-      lua_settop(state, 0);
-      lua_checkstack(state, moved + 1);
-      lua_pushboolean(state, child->succeeded ? 1 : 0);
-      if (!child->succeeded && results > 1) {
-        lua_pushvalue(child->state, results);
-        lua_xmove(child->state, state, 1);
-      } else {
-        lua_xmove(child->state, state, moved);
-      }
-      child->status = coroutine_state::dead;
-      self.release(*child, false);
-      return lua_gettop(state);
-    }
+    const auto mark = coroutine_mark::of(thread);
+    if (!mark.has_ended() || mark.script != self.id_) continue;
+    const bool ok = mark.what == coroutine_mark::ended;
+    const int results = ok ? lua_gettop(thread) : 1;
+    lua_checkstack(state, results + 1);
+    lua_pushboolean(state, ok ? 1 : 0);
+    lua_xmove(thread, state, results);
+    lua_settop(thread, 0);
+    coroutine_mark{}.set(thread);
+    return results + 1;
   }
-  if (last == nullptr || last->status == coroutine_state::dead) {
-    for (int i = 1; i <= count; ++i) {
-      if (coroutine* child = of(lua_tothread(state, i))) child->waits_for = nullptr;
-    }
+  if (of(lua_tothread(state, count)) == nullptr) {
     lua_pushnil(state);
     lua_pushliteral(state, "already waited or killed");
     return 2;
   }
+  ++parent->wait_number;
   for (int i = 1; i <= count; ++i) {
-    if (coroutine* child = of(lua_tothread(state, i))) child->waits_for = parent;
+    if (coroutine* child = of(lua_tothread(state, i))) child->awaited_by = parent->wait_number;
   }
   parent->waits_for_any = true;
   self.request_ = request::wait_thread;
   return lua_yield(state, 0);
 }
 
-int script::kill_thread(lua_State* state) {
-  coroutine* child = of(lua_tothread(state, 1));
-  script& self = *of(state)->owner;
-  if (child->status == coroutine_state::zombie) {
-    self.release(*child, false);
-    lua_pushnil(state);
-    lua_pushliteral(state, "already terminated");
-    return 2;
-  }
-  std::erase(self.ready_, child);
+int script::kill_thread(lua_State* state, coroutine& child) {
+  script& self = *child.owner;
+  std::erase(self.ready_, &child);
   --self.live_threads_;
-  self.release(*child, false);
+  self.release(child, false);
   lua_pushinteger(state, 1);
   return 1;
 }
@@ -483,8 +487,9 @@ bool script::set_abort_handler(lua_State* state) {
   coroutine* caller = of(state);
   script& self = *caller->owner;
   if (self.abort_handler_ != nullptr) return false;
-  coroutine& co = self.create(state, coroutine_kind::thread);  // Pushes the Lua thread.
-  co.parent = caller;
+  coroutine& co = self.add_thread(state);  // Pushes the Lua thread.
+  self.set_parent(co, caller);
+  co.parent_id = caller->id;
   lua_insert(state, -2);
   lua_xmove(state, co.state, 1);
   self.abort_handler_ = &co;
@@ -499,7 +504,81 @@ bool script::run_abort_handler() {
   return true;
 }
 
+coroutine& script::add(lua_State* state, coroutine_kind kind, std::uint64_t id) {
+  coroutines_.push_back(machine_.take_record());
+  coroutine& co = *coroutines_.back();
+  co.place = coroutines_.size() - 1;
+  co.state = state;
+  co.kind = kind;
+  co.owner = this;
+  co.id = id;
+  lua_setexdata2(state, &co);
+  return co;
+}
+
+coroutine& script::add_thread(lua_State* state) {
+  lua_State* made = lua_newthread(state);
+  lua_pushvalue(state, -1);
+  const int reference = luaL_ref(state, LUA_REGISTRYINDEX);
+  coroutine& co = add(made, coroutine_kind::thread, machine_.next_id());
+  co.anchor = reference;
+  return co;
+}
+
+void script::set_parent(coroutine& co, coroutine* parent) noexcept {
+  coroutine* before = std::exchange(co.parent, parent);
+  if (parent != nullptr) ++parent->dependents;
+  if (before == nullptr || --before->dependents > 0) return;
+  // One that was kept for its light threads only.
+  if (before->kind == coroutine_kind::user && before->status == coroutine_state::suspended) {
+    suspend(*before);
+  }
+}
+
+// Without an entry on a resumer's stack the collector would take it while it waits.
+void script::anchor(coroutine& co) {
+  if (co.anchor != LUA_NOREF) return;
+  lua_checkstack(co.state, 2);
+  lua_pushthread(co.state);
+  co.anchor = luaL_ref(co.state, LUA_REGISTRYINDEX);
+}
+
+void script::suspend(coroutine& co) noexcept {
+  co.status = coroutine_state::suspended;
+  set_parent(co, nullptr);
+  if (co.dependents > 0) return anchor(co);
+  leave_mark(co, {co.is_wrapped ? coroutine_mark::suspended_wrapped : coroutine_mark::suspended, co.id,
+                  id_});
+}
+
+void script::leave_mark(coroutine& co, coroutine_mark mark) noexcept {
+  mark.set(co.state);
+  remove(co);
+}
+
+void script::remove(coroutine& co) noexcept {
+  // Those that it had resumed or spawned have lost their parent.
+  for (std::size_t i = 0; co.dependents > 0 && i < coroutines_.size(); ++i) {
+    coroutine& other = *coroutines_[i];
+    if (other.parent != &co) continue;
+    set_parent(other, nullptr);
+    if (other.kind == coroutine_kind::user) anchor(other);
+  }
+  if (co.anchor != LUA_NOREF) luaL_unref(machine_.state(), LUA_REGISTRYINDEX, co.anchor);
+  coroutine* parent = co.parent;
+  const std::size_t place = co.place;
+  std::unique_ptr<coroutine> record = std::move(coroutines_[place]);
+  if (place + 1 < coroutines_.size()) {
+    coroutines_[place] = std::move(coroutines_.back());
+    coroutines_[place]->place = place;
+  }
+  coroutines_.pop_back();
+  if (parent != nullptr) set_parent(*record, nullptr);
+  machine_.give_back(std::move(record));
+}
+
 void script::release(coroutine& co, bool reusable) noexcept {
+  const memory_cap::scope free(machine_.memory(), false);
   if (co.token != wait_token::none) {
     host_.waits.take(co.token);
     if (co.timer.is_armed() && log_ != nullptr && log_->enabled(net::log_level::debug)) {
@@ -514,21 +593,22 @@ void script::release(coroutine& co, bool reusable) noexcept {
     machine_.release_entry(co, reusable);
     return;
   }
-  // Coroutines that the dead one had resumed have lost their resumer.
-  for (auto& other : coroutines_) {
-    if (other->parent == &co) other->parent = nullptr;
-    if (other->waits_for == &co) other->waits_for = nullptr;
-  }
-  machine_.release(co, false);
-  auto found = std::find_if(coroutines_.begin(), coroutines_.end(),
-                            [&](const auto& record) { return record.get() == &co; });
-  if (found != coroutines_.end()) {
-    std::swap(*found, coroutines_.back());
-    coroutines_.pop_back();
-  }
+  co.status = coroutine_state::dead;
+  leave_mark(co, {});
+}
+
+int& script::slice_errors() noexcept {
+  return exchange_ != nullptr ? exchange_->slice_errors : slice_errors_;
+}
+
+void script::condemn(std::string message, std::string error) {
+  is_condemned_ = true;
+  error_message_ = std::move(message);
+  error_ = std::move(error);
 }
 
 script::progress script::conclude(progress p) noexcept {
+  const memory_cap::scope free(machine_.memory(), false);
   progress_ = p;
   ready_.clear();
   abort_handler_ = nullptr;

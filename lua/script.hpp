@@ -17,6 +17,7 @@
 
 #include <lua.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -119,7 +120,9 @@ public:
 
   /// The record of the coroutine that runs on `state`; null outside any script.
   static coroutine* of(lua_State* state) noexcept {
-    return static_cast<coroutine*>(lua_getexdata2(state));
+    void* found = lua_getexdata2(state);
+    const bool is_mark = (reinterpret_cast<std::uintptr_t>(found) & coroutine_mark::mask) != 0;
+    return is_mark ? nullptr : static_cast<coroutine*>(found);
   }
   /// Makes the running coroutine wait. Use as `return script::wait(L, …)`; raises if a C function
   /// stands in the way, after calling `cancel`.
@@ -139,18 +142,34 @@ public:
   static int sleep(lua_State* state, std::int64_t ms);
 
   /// Functions of `coroutine` and `ngx.thread`; see lua/api/coroutine.cpp.
+  /// The thread lies below its arguments on the stack, where it stays as long as it runs.
   static int resume_child(lua_State* state, coroutine& child, int arguments);
   static int yield_to_parent(lua_State* state);
-  coroutine& create(lua_State* state, coroutine_kind kind);
+  /// Makes a coroutine of the function on top of the stack and pushes it in its place.
+  void create(lua_State* state, bool is_wrapped);
+  /// Gives a suspended coroutine of the user a record, for as long as it runs.
+  coroutine& activate(lua_State* target);
+  /// Its record ends: it has yielded, or ended.
+  void suspend(coroutine& co) noexcept;
+  void release(coroutine& co, bool reusable) noexcept;
   static int spawn(lua_State* state);
   static int wait_thread(lua_State* state);
-  static int kill_thread(lua_State* state);
+  static int kill_thread(lua_State* state, coroutine& child);
   /// Keeps the function on top of the stack for run_abort_handler(). False: there is one already.
   static bool set_abort_handler(lua_State* state);
 
   /// The client has gone: runs what ngx.on_abort gave, as a light thread. False: nothing was given,
   /// and the script goes on as it was.
   bool run_abort_handler();
+
+  // --- lua_max_slice ----------------------------------------------------------------------------
+  /// How often an error was raised in this exchange.
+  [[nodiscard]] int& slice_errors() noexcept;
+  /// It went on too often: it ends as by an uncaught error, whatever it catches.
+  void condemn(std::string message, std::string error);
+  [[nodiscard]] bool is_condemned() const noexcept { return is_condemned_; }
+  /// Of this run, unique in the VM.
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
 
 private:
   friend class script_host;
@@ -165,7 +184,12 @@ private:
   void describe_error(coroutine& co);
   void remember_wrapped(coroutine& co);
   void register_wait(coroutine& co) noexcept;
-  void release(coroutine& co, bool reusable) noexcept;
+  coroutine& add(lua_State* state, coroutine_kind kind, std::uint64_t id);
+  coroutine& add_thread(lua_State* state);
+  void set_parent(coroutine& co, coroutine* parent) noexcept;
+  void remove(coroutine& co) noexcept;
+  void leave_mark(coroutine& co, coroutine_mark mark) noexcept;
+  static void anchor(coroutine& co);
   progress conclude(progress p) noexcept;
 
   vm& machine_;
@@ -182,7 +206,8 @@ private:
   lua_State* results_ = nullptr;
   int result_count_ = 0;
   std::size_t live_threads_ = 0;
-  std::vector<std::unique_ptr<coroutine>> coroutines_;  ///< All but the entry.
+  std::uint64_t id_ = 0;
+  std::vector<std::unique_ptr<coroutine>> coroutines_;  ///< Those under way, but for the entry.
   std::vector<coroutine*> ready_;  ///< First in, first out; nearly always of length 0 to 2.
   std::string error_;
   std::string error_message_;
@@ -190,6 +215,8 @@ private:
   std::string wrapped_error_;
   net::belongings belongings_;
   int ctx_slot_ = 0;
+  int slice_errors_ = 0;  ///< Where there is no exchange.
+  bool is_condemned_ = false;
 };
 
 }  // namespace troupe::lua

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lua/slice.hpp"
 
-#include <lua.hpp>
-
 #include <string>
 
 #include "lua/current.hpp"
@@ -12,27 +10,45 @@
 #include "net/log.hpp"
 
 namespace troupe::lua {
+
 namespace {
 
-void on_hook(lua_State* state, lua_Debug*) {
-  if (const slice* counter = current.machine->watched(); counter != nullptr && counter->init_ms > 0) {
-    // The hook stays, so that catching the error helps nobody: the VM is thrown away.
-    luaL_error(state, "it has not ended within %d ms (lua_init_timeout)",
-               static_cast<int>(counter->init_ms));
-  }
-  lua_sethook(state, nullptr, 0, 0);
-  const vm_options& options = current.machine->options();
-  const std::string text = "a script has run for more than " + std::to_string(options.max_slice_ms) +
-                           " ms without a wait (lua_max_slice)";
-  if (coroutine* co = script::of(state); co != nullptr && current.log != nullptr) {
-    std::string line = text;
-    append_traceback(line, *co);
-    current.log->write(net::log_level::warn, line);
-  }
-  if (options.max_slice_kills) luaL_error(state, "%s", text.c_str());
+// The hook stays, so that catching the error helps nobody: the VM is thrown away.
+void end_init(lua_State* state, lua_Debug*) {
+  luaL_error(state, "it has not ended within %d ms (lua_init_timeout)",
+             static_cast<int>(current.machine->watched()->init_ms));
 }
 
 }  // namespace
+
+void end_slice(lua_State* state) {
+  vm& machine = *current.machine;
+  slice* counts = machine.watched();
+  coroutine* co = script::of(state);
+  script* running = co != nullptr ? co->owner : current.running;
+  const bool again = running != nullptr && running->is_condemned();
+  const vm_options& options = machine.options();
+  const std::string text = "a script has run for more than " + std::to_string(options.max_slice_ms) +
+                           " ms without a wait (lua_max_slice)";
+  if (!again) {
+    if (counts != nullptr) counts->warnings.fetch_add(1, std::memory_order_relaxed);
+    std::string line = text;
+    if (co != nullptr) append_traceback(line, *co);
+    if (current.log != nullptr) current.log->write(net::log_level::warn, line);
+    if (!options.max_slice_kills) return;
+    if (counts != nullptr) counts->kills.fetch_add(1, std::memory_order_relaxed);
+    if (running != nullptr && ++running->slice_errors() >= slice::most_errors) {
+      running->condemn(text, line);
+    }
+  }
+  // One that is to end gets the error at each instruction, so that no pcall keeps it.
+  if (running != nullptr && running->is_condemned()) machine.interrupts().raise(interrupt::slice);
+  luaL_where(state, 0);
+  lua_pushlstring(state, text.data(), text.size());
+  lua_concat(state, 2);
+  machine.interrupts().leave_hook();
+  lua_error(state);
+}
 
 void interrupt_slice() noexcept {
   vm* machine = current.machine;
@@ -40,7 +56,11 @@ void interrupt_slice() noexcept {
   const slice& now = *machine->watched();
   // Whom it was meant for may have ended meanwhile.
   if (now.serial.load(std::memory_order_relaxed) != now.overdue.load(std::memory_order_relaxed)) return;
-  lua_sethook(machine->state(), on_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+  if (now.init_ms > 0) {  // Nothing is compiled meanwhile.
+    lua_sethook(machine->state(), end_init, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+  } else if (machine->interrupts().is_open()) {
+    machine->interrupts().raise(interrupt::slice);
+  }
 }
 
 }  // namespace troupe::lua

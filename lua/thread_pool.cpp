@@ -170,6 +170,7 @@ void thread_pool::work() {
     }
     if (machine != nullptr) {
       clock.update();
+      if (machine->memory().is_due()) machine->collect();
       current = {.machine = machine.get(), .log = machine->options().log, .clock = &clock};
       call(job, *machine);
       current = {};

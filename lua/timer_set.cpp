@@ -18,6 +18,7 @@ const char* timer_set::add(lua_State* from, int count, std::int64_t delay_ms, bo
                            timer_origin origin) {
   if (machine_.is_exiting() && delay_ms > 0) return "process exiting";
   if (pending() >= machine_.options().most_pending_timers) return "too many pending timers";
+  const memory_cap::scope free(machine_.memory(), false);
   coroutine& entry = machine_.acquire_entry();
   lua_checkstack(entry.state, count + 2);
   lua_xmove(from, entry.state, count);
@@ -51,6 +52,7 @@ void timer_set::expire(waiting& one) {
 
 // The next one gets copies: a callback may do with its arguments what it likes.
 void timer_set::repeat(const waiting& one) {
+  const memory_cap::scope free(machine_.memory(), false);
   coroutine& entry = machine_.acquire_entry();
   lua_State* from = one.what.entry->state;
   const int count = one.what.arguments + 1;

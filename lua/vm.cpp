@@ -40,6 +40,8 @@ std::string expand_path(std::string path, std::string_view prefix, std::string_v
   return path;
 }
 
+constexpr std::size_t most_spare_records = 256;
+
 std::string take_error(lua_State* state) {
   std::size_t size = 0;
   const char* text = lua_tolstring(state, -1, &size);
@@ -54,6 +56,7 @@ vm::vm(vm_options options)
     : options_(std::move(options)), timers_(std::make_unique<timer_set>(*this)) {}
 
 vm::~vm() {
+  memory_.close();
   if (state_ != nullptr) lua_close(state_);
 }
 
@@ -127,8 +130,25 @@ std::string vm::open() {
   }
   lua_pop(state_, 2);
   luaJIT_setmode(state_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+  if (options_.max_slice_ms > 0 || options_.max_memory > 0) interrupts_.open(state_);
   lua_gc(state_, LUA_GCRESTART, 0);
-  return {};
+  if (options_.max_memory > 0) memory_.open(state_, options_.max_memory, interrupts_);
+  return memory_error();
+}
+
+void vm::collect() noexcept {
+  lua_cpcall(
+      state_,
+      [](lua_State* state) {
+        static_cast<vm*>(lua_touserdata(state, 1))->memory_.collect(state);
+        return 0;
+      },
+      this);
+}
+
+std::string vm::memory_error() {
+  if (memory_.is_exceeded()) collect();
+  return memory_.is_exceeded() ? "not enough memory: " + memory_.describe() : std::string();
 }
 
 tl::expected<void, std::string> vm::compile(const chunk_source& source) {
@@ -216,6 +236,7 @@ void vm::stand(standing now) noexcept {
 }
 
 coroutine& vm::acquire_entry() {
+  const memory_cap::scope free(memory_, false);
   if (!idle_entries_.empty()) {
     coroutine& co = *idle_entries_.back();
     idle_entries_.pop_back();
@@ -231,6 +252,7 @@ coroutine& vm::acquire_entry() {
 }
 
 void vm::release_entry(coroutine& co, bool reusable) noexcept {
+  const memory_cap::scope free(memory_, false);
   co.owner = nullptr;
   co.status = coroutine_state::suspended;
   if (!reusable) {
@@ -244,11 +266,17 @@ void vm::release_entry(coroutine& co, bool reusable) noexcept {
   idle_entries_.push_back(&co);
 }
 
-void vm::release(coroutine& co, bool) noexcept {
-  lua_setexdata2(co.state, nullptr);
-  lua_setexdata(co.state, nullptr);
-  luaL_unref(state_, LUA_REGISTRYINDEX, co.anchor);
-  co.anchor = LUA_NOREF;
+std::unique_ptr<coroutine> vm::take_record() {
+  if (spare_records_.empty()) return std::make_unique<coroutine>();
+  std::unique_ptr<coroutine> record = std::move(spare_records_.back());
+  spare_records_.pop_back();
+  return record;
+}
+
+void vm::give_back(std::unique_ptr<coroutine> record) noexcept {
+  if (spare_records_.size() >= most_spare_records) return;
+  record->reset();
+  spare_records_.push_back(std::move(record));
 }
 
 int vm::new_ctx_slot() {
@@ -264,6 +292,7 @@ void vm::release_ctx(int slot) noexcept {
   if (options_.log != nullptr && options_.log->enabled(net::log_level::debug)) {
     options_.log->write(net::log_level::debug, "lua release ngx.ctx at ref " + std::to_string(slot));
   }
+  const memory_cap::scope free(memory_, false);
   lua_rawgeti(state_, LUA_REGISTRYINDEX, ctx_tables_);
   lua_pushnil(state_);
   lua_rawseti(state_, -2, slot);

@@ -12,6 +12,8 @@
 #include <lua.hpp>
 
 #include <functional>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +22,8 @@
 #include <vector>
 
 #include "lua/config_watch.hpp"
+#include "lua/interrupt.hpp"
+#include "lua/memory_cap.hpp"
 #include "lua/phase.hpp"
 
 namespace troupe::net {
@@ -62,6 +66,7 @@ struct vm_options {
   std::shared_ptr<const worker_threads> threads;  ///< Null: none.
   std::int64_t max_slice_ms = 0;  ///< 0: any.
   bool max_slice_kills = false;
+  std::size_t max_memory = 0;  ///< In bytes; 0: any.
   int most_pending_timers = 1024;
   int most_running_timers = 256;
   bool is_single_process = false;  ///< master_process off.
@@ -109,6 +114,12 @@ public:
   void watch(slice& counter) noexcept { watched_ = &counter; }
   void unwatch() noexcept { watched_ = nullptr; }
   [[nodiscard]] slice* watched() const noexcept { return watched_; }
+  [[nodiscard]] interrupt& interrupts() noexcept { return interrupts_; }
+  [[nodiscard]] memory_cap& memory() noexcept { return memory_; }
+  /// Collects all, outside of Lua code.
+  void collect() noexcept;
+  /// The error of a VM that has more than lua_max_memory allows, garbage apart; empty: it has not.
+  [[nodiscard]] std::string memory_error();
   [[nodiscard]] timer_set& timers() noexcept { return *timers_; }
   [[nodiscard]] config_watch& config_waiters() noexcept { return config_waiters_; }
   [[nodiscard]] const vm_options& options() const noexcept { return options_; }
@@ -119,7 +130,10 @@ public:
   // --- For lua/script ---------------------------------------------------------------------------
   coroutine& acquire_entry();
   void release_entry(coroutine& co, bool reusable) noexcept;
-  void release(coroutine& co, bool reusable) noexcept;
+  [[nodiscard]] std::uint64_t next_id() noexcept { return ++last_id_; }
+  /// Records of coroutines that are under way, as new.
+  std::unique_ptr<coroutine> take_record();
+  void give_back(std::unique_ptr<coroutine> record) noexcept;
 
   // --- ngx.ctx: the tables lie in one Lua array, so that reading one is no C call ----------------
   int new_ctx_slot();
@@ -136,6 +150,9 @@ private:
   std::unique_ptr<timer_set> timers_;
   config_watch config_waiters_;
   slice* watched_ = nullptr;
+  interrupt interrupts_;
+  memory_cap memory_;
+  std::uint64_t last_id_ = 0;
   standing standing_ = standing::serving;
   std::vector<int> chunks_;                        ///< Registry references by id.
   std::unordered_map<std::string, int> files_;     ///< Path -> id.
@@ -143,6 +160,7 @@ private:
   std::unordered_map<int, int> file_chunks_;
   std::vector<std::unique_ptr<coroutine>> entries_;
   std::vector<coroutine*> idle_entries_;
+  std::vector<std::unique_ptr<coroutine>> spare_records_;
   int ctx_tables_ = LUA_NOREF;
   int kept_modules_ = LUA_NOREF;  ///< A set of the names in package.loaded that stay.
   std::size_t ctx_next_ = 0;

@@ -55,7 +55,7 @@ void exchange::reset() noexcept {
   buffering_http10 = disable_not_modified = failed = aborted = false;
   body_out.clear();
   body_bytes_sent = bytes_sent = 0;
-  ctx_ref = 0;
+  ctx_ref = slice_errors = 0;
   sockets.end();
   socket_taken = raw_socket_taken = false;
   headers_edited = header_filter_done = has_header_filter = has_body_filter = filter_ended = false;

@@ -208,6 +208,7 @@ public:
 
   // --- Lua -------------------------------------------------------------------------------------
   int ctx_ref = 0;                       ///< Slot of ngx.ctx in the VM; 0: none yet.
+  int slice_errors = 0;                  ///< How often lua_max_slice raised an error in its code.
   bool header_filter_done = false;
   bool headers_edited = false;          ///< add_header and its kin were applied.
   int filter_status = 0;                ///< ngx.exit(code) of a header filter; 0: none.

@@ -27,6 +27,7 @@ lua::vm_options machine_options(const actors::site& site, unsigned shard, unsign
   options.regex_match_limit = site.regex_match_limit;
   options.max_slice_ms = site.max_slice_ms;
   options.max_slice_kills = site.max_slice_kills;
+  options.max_memory = site.max_memory;
   options.most_pending_timers = site.most_pending_timers;
   options.most_running_timers = site.most_running_timers;
   options.is_single_process = site.is_single_process;
@@ -37,6 +38,11 @@ lua::vm_options machine_options(const actors::site& site, unsigned shard, unsign
   options.config = site.http.config;
   for (const auto& dict : site.kept_dicts) options.shared_dicts.emplace_back(dict->name(), dict.get());
   return options;
+}
+
+// What a VM cannot be made with is the memory that it may have.
+diagnostic machine_problem(const actors::site& site, const std::string& error) {
+  return {site.max_memory_file, static_cast<unsigned>(site.max_memory_line), error, {}};
 }
 
 bool runs_at_start(lua::phase where) {
@@ -147,12 +153,19 @@ class building {
     options.leave = leave_;
     auto machine = lua::vm::create(std::move(options));
     if (!machine) {
-      own.problems = {{{}, 0, machine.error(), {}}};
+      own.problems = {machine_problem(*site_, machine.error())};
       return;
     }
     own.machine = std::move(*machine);
     own.problems = compile_all(*own.machine, *site_);
-    if (!own.problems.empty() || site_->init < 0) return;
+    if (own.problems.empty() && site_->init >= 0) run_init(own);
+    if (!own.problems.empty()) return;
+    if (const std::string error = own.machine->memory_error(); !error.empty()) {
+      own.problems = {machine_problem(*site_, error)};
+    }
+  }
+
+  void run_init(job& own) {
     init_run init(*own.machine, site_->init_timeout_ms);
     {
       const std::lock_guard lock(mutex_);
@@ -220,7 +233,7 @@ diagnostic start_problem(const lua::chunk_source& chunk, const std::string& erro
 
 diagnostics check_chunks(const actors::site& site) {
   auto machine = lua::vm::create(machine_options(site, 0, 1));
-  if (!machine) return {{{}, 0, machine.error(), {}}};
+  if (!machine) return {machine_problem(site, machine.error())};
   return compile_all(**machine, site);
 }
 

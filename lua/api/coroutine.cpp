@@ -47,10 +47,7 @@ int create(lua_State* state) {
   check_function(state, 1);
   coroutine* creator = script::of(state);
   if (creator == nullptr) return call_original(state, "create");
-  coroutine& co = creator->owner->create(state, coroutine_kind::user);  // Pushes the thread.
-  co.is_wrapped = is_wrapped;
-  lua_pushvalue(state, 1);
-  lua_xmove(state, co.state, 1);
+  creator->owner->create(state, is_wrapped);
   return 1;
 }
 
@@ -68,6 +65,7 @@ const char* status_of(lua_State* state, lua_State* co) {
     }
   }
   if (co == state) return "running";
+  if (coroutine_mark::of(co).has_ended()) return "zombie";
   switch (lua_status(co)) {
     case LUA_YIELD: return "suspended";
     case 0: {
@@ -95,21 +93,31 @@ int resume(lua_State* state) {
     lua_pushfstring(state, "cannot resume %s coroutine", now);
     return 2;
   }
-  if (child == nullptr || child->owner != resumer->owner) {
+  script& owner = *resumer->owner;
+  if (child == nullptr) {
+    const auto mark = coroutine_mark::of(target);
+    if (!mark.is_suspended() || mark.script != owner.id()) return luaL_error(state, "no co ctx found");
+    child = &owner.activate(target);
+  } else if (child->owner != &owner) {
     return luaL_error(state, "no co ctx found");
   }
-  if (resumer->is_nested || !lua_isyieldable(state)) {
-    // Below a C function: plain resume, and the child cannot wait.
-    child->is_nested = true;
-    child->status = coroutine_state::running;
-    const int results = call_original(state, "resume");
-    child->is_nested = false;
-    child->status = lua_status(target) == LUA_YIELD ? coroutine_state::suspended
-                                                    : coroutine_state::dead;
-    return results;
+  if (!resumer->is_nested && lua_isyieldable(state)) {
+    return script::resume_child(state, *child, lua_gettop(state) - 1);
   }
-  lua_remove(state, 1);
-  return resumer->owner->resume_child(state, *child, lua_gettop(state));
+  // Below a C function: plain resume, and the child cannot wait.
+  struct nested {
+    coroutine& co;
+    explicit nested(coroutine& one) : co(one) {
+      co.is_nested = true;
+      co.status = coroutine_state::running;
+    }
+    ~nested() {
+      co.is_nested = false;
+      if (lua_status(co.state) == LUA_YIELD) co.owner->suspend(co);
+      else co.owner->release(co, false);
+    }
+  } const below(*child);
+  return call_original(state, "resume");
 }
 
 int yield(lua_State* state) { return script::yield_to_parent(state); }
@@ -139,7 +147,16 @@ int wait(lua_State* state) {
   if (self == nullptr) return luaL_error(state, "no request ctx found");
   for (int i = 1; i <= count; ++i) {
     coroutine* thread = check_thread(state, i);
-    if (thread == nullptr) continue;
+    if (thread == nullptr) {
+      const auto mark = coroutine_mark::of(lua_tothread(state, i));
+      if (mark.is_suspended()) {
+        return luaL_error(state, "attempt to wait on a coroutine that is not a user thread");
+      }
+      if (mark.has_ended() && mark.script == self->owner->id() && mark.id != self->id) {
+        return luaL_error(state, "only the parent coroutine can wait on the thread");
+      }
+      continue;
+    }
     if (thread->kind != coroutine_kind::thread) {
       return luaL_error(state, "attempt to wait on a coroutine that is not a user thread");
     }
@@ -161,11 +178,22 @@ int kill(lua_State* state) {
   coroutine* self = script::of(state);
   if (self == nullptr) return luaL_error(state, "no request ctx found");
   coroutine* thread = check_thread(state, 1);
-  if (thread == nullptr) return fail(state, "already waited or killed");
+  if (thread == nullptr) {
+    lua_State* one = lua_tothread(state, 1);
+    const auto mark = coroutine_mark::of(one);
+    if (mark.is_suspended()) return fail(state, "not user thread");
+    if (!mark.has_ended() || mark.script != self->owner->id()) {
+      return fail(state, "already waited or killed");
+    }
+    if (mark.id != self->id) return fail(state, "killer not parent");
+    lua_settop(one, 0);
+    coroutine_mark{}.set(one);
+    return fail(state, "already terminated");
+  }
   if (thread->kind != coroutine_kind::thread) return fail(state, "not user thread");
   if (thread->parent != self) return fail(state, "killer not parent");
   if (thread->pinned != nullptr) return fail(state, thread->pinned);
-  return script::kill_thread(state);
+  return script::kill_thread(state, *thread);
 }
 
 // keep(original): Lua's own functions, for call_original.

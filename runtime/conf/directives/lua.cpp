@@ -105,6 +105,14 @@ void max_slice(builder& b, const directive& d) {
   b.site().max_slice_kills = action == "kill";
 }
 
+void max_memory(builder& b, const directive& d) {
+  const auto size = size_in(d.args[0]);
+  if (!size) return b.fail(d, "\"lua_max_memory\" directive invalid value");
+  b.site().max_memory = static_cast<std::size_t>(*size);
+  b.site().max_memory_file = d.file;
+  b.site().max_memory_line = static_cast<int>(d.line);
+}
+
 void code_cache(builder& b, const directive& d) {
   set_flag<&settings::lua_code_cache>(b, d);
   if (!b.here().settings.lua_code_cache) {
@@ -244,8 +252,16 @@ constexpr directive_row rows[] = {
     {.name = "lua_max_slice", .contexts = context::http, .arguments = takes::one | takes::two,
      .syntax = "time [warn | kill]", .standard = "0",
      .help = "How long a script may run without a wait: then its traceback is logged, and `kill` raises an "
-             "error in it. A loop that LuaJIT has compiled, and a C function, are seen when they end.",
+             "error in it; one that catches that ends at the third in an exchange. Compiled loops are "
+             "reached as well, for which compiled code looks once a line (0 to 5 % of its time). A C or FFI "
+             "function is seen when it ends (`lua_regex_match_limit` bounds expressions), a finalizer never.",
      .apply = max_slice, .once = true},
+    lua_value("lua_max_memory", context::http, "size", "0",
+              "How much memory the Lua code of a shard or worker thread may have, 0: any. Above it LuaJIT "
+              "gets none: the exchange that needs it fails with \"not enough memory\" and the node lives. "
+              "Garbage is collected before; what C libraries, buffers and shared dictionaries take does not "
+              "count. At least 4m is useful; `init_by_lua` that needs more refuses the release.",
+              max_memory),
     lua_value("lua_max_running_timers", context::http, "number", "256", "How many callbacks of timers may run at once on a shard.",
               set_count<&actors::site::most_running_timers>),
     lua_value("lua_max_pending_timers", context::http, "number", "1024", "How many timers may wait on a shard.",
