@@ -124,13 +124,13 @@ TEST(udp, says_what_went_wrong) {
       say(pcall(sock.setpeername, sock))
       say(pcall(sock.send, sock))
       say(pcall(sock.send, sock, print))
-      say(pcall(sock.settimeout, sock, -1)))"),
+      say(pcall(sock.settimeout, sock)))"),
             "closed\nclosed\nclosed\nbad port number: 65536\nno such file or directory\n"
             "there-is-no-such-host.invalid could not be resolved (3: Host not found)\nbad address\n"
             "ngx.socket.udp setpeername: expecting 2 or 3 arguments (including the object), but seen 1\n"
             "expecting 2 arguments (including the object), but got 1\n"
             "bad argument #2 to '?' (string, number, boolean, nil, or array table expected, got function)\n"
-            "bad timeout value\n");
+            "ngx.socket settimeout: expecting at least 2 arguments (including the object) but seen 1\n");
 }
 
 TEST(udp, nobody_there_is_connection_refused) {
