@@ -154,11 +154,19 @@ int make(lua_State* state) {
   return 1;
 }
 
-// Timeouts and options of a socket whose request has ended are those of a new one.
+// A socket whose request has ended serves the next one; what settimeouts, bind and setoption were told
+// stays.
 tcp_socket& renew(lua_State* state) {
   handle& h = handle_of(state);
   check_part(state, *h.socket);
-  if (h.socket->owner() == nullptr) h.socket = std::make_unique<tcp_socket>(*current.running);
+  if (h.socket->owner() == nullptr) {
+    auto made = std::make_unique<tcp_socket>(*current.running);
+    made->connect_timeout = h.socket->connect_timeout;
+    made->send_timeout = h.socket->send_timeout;
+    made->read_timeout = h.socket->read_timeout;
+    made->how = h.socket->how;
+    h.socket = std::move(made);
+  }
   return *h.socket;
 }
 

@@ -164,4 +164,23 @@ TEST(udp, binds_to_the_address_that_it_is_told) {
             "1got x");
 }
 
+// A module's socket that each request uses in turn: settimeout comes before setpeername.
+TEST(sockets_of_a_module, keep_their_time_outs_from_one_request_to_the_next) {
+  const echo_peer peer;
+  test_node node({.conf = "init_by_lua_block { kept = {} } server { listen @port@; lua_socket_log_errors off; "
+                          "lua_socket_read_timeout 1h; location = / { content_by_lua_block { local port = " +
+                          peer.port() + R"(
+      kept.udp = kept.udp or ngx.socket.udp()
+      kept.udp:settimeout(20)
+      assert(kept.udp:setpeername("127.0.0.1", port))
+      kept.udp:send("quiet")
+      ngx.say(select(2, kept.udp:receive()))
+      kept.tcp = kept.tcp or ngx.socket.tcp()
+      kept.tcp:settimeout(20)
+      assert(kept.tcp:connect("127.0.0.1", ngx.var.server_port))
+      ngx.say(select(2, kept.tcp:receive())) } } })"});
+  test_client client(node);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.get("/").body, "timeout\ntimeout\n");
+}
+
 }  // namespace troupe::tests
