@@ -93,8 +93,9 @@ std::span<const api_area* const> api_areas() noexcept {
       &core_area,   &value_text_area, &const_area,   &time_area, &codec_area,
       &digest_area, &ndk_area,        &coroutine_area, &log_area,  &output_area,
       &control_area, &capture_area, &header_area,    &request_area, &var_area,  &ctx_area,
-      &re_area,     &shdict_area, &socket_tcp_area, &socket_udp_area, &timer_area, &semaphore_area,
-      &pipe_area, &process_area, &worker_thread_area, &actor_area, &config_area, &require_area,
+      &re_area,     &shdict_area, &socket_tcp_area, &socket_udp_area, &ssl_area, &timer_area,
+      &semaphore_area, &pipe_area, &process_area, &worker_thread_area, &actor_area, &config_area,
+      &require_area,
   };
   return areas;
 }

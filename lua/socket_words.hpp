@@ -5,6 +5,7 @@
 // Source   the error strings of "ngx.socket.tcp" in ngx_lua's README.
 #pragma once
 
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <system_error>
@@ -19,6 +20,13 @@ inline std::string words(const std::error_code& error) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
   }
   return result;
+}
+
+/// For the log: "0x7f5e3c0021a0"
+inline std::string hex(const void* pointer) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%p", pointer);
+  return text;
 }
 
 /// For the log: "connect() failed (111: Connection refused)"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lua/tcp_socket.hpp"
 
-#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,16 +15,6 @@
 namespace troupe::lua {
 
 using net::log_level;
-
-namespace {
-
-std::string hex(const void* pointer) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%p", pointer);
-  return text;
-}
-
-}  // namespace
 
 boundary::boundary(std::string text, bool keep) : pattern(std::move(text)), inclusive(keep) {
   borders.assign(pattern.size(), 0);
@@ -63,6 +52,7 @@ void tcp_socket::on_owner_ended() noexcept {
 }
 
 void tcp_socket::drop_stream() noexcept {
+  if (query::is_pending()) log_debug("resolve name done: -2");
   query::cancel();
   if (step_ == step::queued && pool_ != nullptr) {
     pool_->forget(*this);
@@ -70,8 +60,16 @@ void tcp_socket::drop_stream() noexcept {
   }
   if (stream_) stream_->watcher = nullptr;
   stream_.reset();
-  if (net::stream_pool* pool = std::exchange(pool_, nullptr)) pool->leave();
+  if (net::stream_pool* pool = std::exchange(pool_, nullptr)) {
+    const std::string key = logs_debug() ? pool->key() : std::string();
+    pool->leave();
+    if (logs_debug() && host_.services().pools.find(key) == nullptr) {
+      log_debug("lua tcp socket keepalive: free connection pool for \"" + key + "\"");
+    }
+  }
   step_ = step::none;
+  tls_.reset();
+  others_.clear();
   std::string().swap(input_);
   std::string().swap(output_);
   input_at_ = output_at_ = 0;
@@ -101,8 +99,7 @@ std::string tcp_socket::peer_text() const {
   return text;
 }
 
-void tcp_socket::log_error(const std::string& text, bool crit) const {
-  const log_level level = crit ? log_level::crit : log_level::error;
+void tcp_socket::log_error(const std::string& text, log_level level) const {
   if (log_ == nullptr || !settings().lua_socket_log_errors || !log_->enabled(level)) return;
   log_->write(level, text);
 }
@@ -123,7 +120,8 @@ void tcp_socket::log_closed(const char* doing) const {
 // --- Who waits ------------------------------------------------------------------------------------
 
 const char* tcp_socket::busy(side which) const noexcept {
-  if (step_ == step::queued || step_ == step::resolving || step_ == step::connecting) {
+  if (step_ == step::queued || step_ == step::resolving || step_ == step::connecting ||
+      step_ == step::handshaking) {
     return "socket busy connecting";
   }
   const waiting& one = which == side::reader ? reader_ : writer_;
@@ -136,7 +134,17 @@ const char* tcp_socket::busy(side which) const noexcept {
 void tcp_socket::begin_wait(side which, wait_token token, std::int64_t timeout_ms) noexcept {
   waiting& one = which == side::reader ? reader_ : writer_;
   one.token = token;
+  // The resolver has a time-out of its own.
+  if (which == side::writer && step_ == step::resolving) return;
   if (timeout_ms > 0) host_.loop().timers().arm(one, timeout_ms);
+}
+
+// Each step of a connect has the whole time, as in ngx_lua.
+void tcp_socket::arm_writer() noexcept {
+  host_.loop().timers().cancel(writer_);
+  if (writer_.token == wait_token::none || step_ == step::resolving) return;
+  const std::int64_t ms = timeout_of(side::writer, step_ != step::sending);
+  if (ms > 0) host_.loop().timers().arm(writer_, ms);
 }
 
 void tcp_socket::wake(side which) noexcept {
@@ -193,6 +201,8 @@ void tcp_socket::on_timeout(side which) noexcept {
 }
 
 void tcp_socket::on_ready() noexcept {
+  const std::size_t unsent = output_.size() - output_at_;
+  const step before = step_;
   progress now = progress::waiting;
   switch (step_) {
     case step::connecting: now = go_on_connecting(); break;
@@ -200,9 +210,18 @@ void tcp_socket::on_ready() noexcept {
     case step::sending: now = go_on_sending(); break;
     default: break;
   }
-  if (now == progress::done) wake(side::writer);
-  if (reader_.token != wait_token::none && stream_ && go_on_reading() == progress::done) {
+  if (now == progress::done) {
+    wake(side::writer);
+  } else if (step_ != before || unsent != output_.size() - output_at_) {
+    arm_writer();
+  }
+  if (reader_.token == wait_token::none || !stream_) return;
+  const std::size_t unread = input().size();
+  if (go_on_reading() == progress::done) {
     wake(side::reader);
+  } else if (const std::int64_t ms = timeout_of(side::reader, false);
+             ms > 0 && input().size() != unread) {
+    host_.loop().timers().arm(reader_, ms);  // It counts from the last byte.
   }
 }
 
@@ -226,9 +245,14 @@ tcp_socket::progress tcp_socket::connect(std::string host, std::uint16_t port,
   options_ = std::move(options);
   written = {};
   reused_ = 0;
-  at_end_ = read_ended_ = write_ended_ = timed_out_ = false;
+  at_end_ = read_ended_ = write_ended_ = timed_out_ = was_shaken_ = false;
+  trust.reset();
   was_used_ = true;
   net::stream_pools& pools = host_.services().pools;
+  if (options_.pool_size > 0 && logs_debug() && pools.find(options_.pool_key) == nullptr) {
+    log_debug("lua tcp socket keepalive create connection pool for key \"" + options_.pool_key + "\"");
+    log_debug("lua tcp socket connection pool size: " + std::to_string(options_.pool_size));
+  }
   net::stream_pool* pool =
       options_.pool_size > 0 || options_.backlog >= 0
           ? &pools.get(options_.pool_key,
@@ -267,6 +291,7 @@ void tcp_socket::on_turn(std::unique_ptr<net::client_stream> taken, std::uint32_
     stream_->watcher = this;
     reused_ = reused;
   } else if (begin_connect() == progress::waiting) {
+    arm_writer();
     return;
   }
   if (was_queued) wake(side::writer);
@@ -274,7 +299,6 @@ void tcp_socket::on_turn(std::unique_ptr<net::client_stream> taken, std::uint32_
 
 tcp_socket::progress tcp_socket::begin_connect() {
   const std::string& host = host_name_;
-  net::address to;
   if (host.starts_with("unix:")) {
     const auto path = net::address::parse_unix(host);
     if (!path) {
@@ -291,13 +315,16 @@ tcp_socket::progress tcp_socket::begin_connect() {
   net::resolver& names = host_.services().names.get(settings().resolver ? *settings().resolver
                                                               : net::resolver_settings{});
   step_ = step::resolving;
-  if (const auto known = names.known(host); !known.empty()) {
-    to = known.front();
-    to.port(port_);
-    return connect_to(to);
-  }
+  if (const auto known = names.known(host); !known.empty()) return connect_to_first(known);
   names.start(host, *this, settings().resolver_timeout);
   return progress::waiting;
+}
+
+tcp_socket::progress tcp_socket::connect_to_first(std::span<const net::address> addresses) {
+  if (addresses.size() > 1) others_.assign(addresses.rbegin(), addresses.rend() - 1);
+  net::address to = addresses.front();
+  to.port(port_);
+  return connect_to(to);
 }
 
 void tcp_socket::on_resolved(std::span<const net::address> addresses,
@@ -308,29 +335,48 @@ void tcp_socket::on_resolved(std::span<const net::address> addresses,
     wake(side::writer);
     return;
   }
-  net::address to = addresses.front();
-  to.port(port_);
-  if (connect_to(to) == progress::done) wake(side::writer);
+  if (connect_to_first(addresses) == progress::done) {
+    wake(side::writer);
+  } else {
+    arm_writer();
+  }
 }
 
 tcp_socket::progress tcp_socket::connect_to(const net::address& to) {
   address_text_ = to.host();
   auto made = std::make_unique<net::client_stream>(host_.loop());
   made->watcher = this;
-  const net::io_result result = made->connect(to, how);
+  net::client_stream& stream = *made;
+  const std::error_code error = stream.connect(to, how);
   stream_ = std::move(made);
-  if (result.would_block()) {
+  if (error) return connect_failed(error);
+  if (stream.is_connecting()) {
     step_ = step::connecting;
     return progress::waiting;
   }
-  if (result.error) return connect_failed(result.error);
+  return connected();
+}
+
+tcp_socket::progress tcp_socket::connected() {
   step_ = step::none;
-  return progress::done;
+  others_.clear();
+  return tls_ ? begin_handshake() : progress::done;
 }
 
 tcp_socket::progress tcp_socket::connect_failed(std::error_code error) {
+  if (!others_.empty()) {
+    log_error(failed("connect()", error) + ", upstream: " + peer_text(), log_level::info);
+    net::address to = others_.back();
+    others_.pop_back();
+    to.port(port_);
+    stream_->watcher = nullptr;
+    return connect_to(to);
+  }
   if (host_name_.starts_with("unix:")) {
-    log_error(failed(("connect() to " + host_name_).c_str(), error), true);
+    // As nginx: those that come and go are no fault of the configuration.
+    const bool may_pass = error.value() == ECONNREFUSED || error.value() == EAGAIN;
+    log_error(failed(("connect() to " + host_name_).c_str(), error),
+              may_pass ? log_level::error : log_level::crit);
   } else {
     log_error(failed("connect()", error) + ", upstream: " + peer_text());
   }
@@ -343,58 +389,7 @@ tcp_socket::progress tcp_socket::go_on_connecting() {
   const std::error_code error = client()->connected();
   if (error == std::errc::operation_would_block) return progress::waiting;
   if (error) return connect_failed(error);
-  return progress::done;
-}
-
-// --- TLS ------------------------------------------------------------------------------------------
-
-tcp_socket::progress tcp_socket::handshake(SSL_CTX* context, const std::string& name,
-                                           SSL_SESSION* session, bool verify) {
-  written = {};
-  tls_name_ = name;
-  tls_verify_ = verify;
-  if (!name.empty()) log_debug("lua ssl server name: \"" + name + "\"");
-  if (!client()->start_tls(context, name, session)) {
-    fail("failed to create ssl connection");
-    return progress::done;
-  }
-  step_ = step::handshaking;
-  return go_on_handshake();
-}
-
-tcp_socket::progress tcp_socket::go_on_handshake() {
-  const net::io_result result = client()->handshake();
-  if (result.would_block()) return progress::waiting;
-  if (result.error) {
-    log_error("SSL_do_handshake() failed (SSL: " + client()->tls_error() + "), upstream: " + peer_text());
-    drop_stream();
-    fail("handshake failed");
-    return progress::done;
-  }
-  step_ = step::none;
-  if (!tls_verify_) return progress::done;
-  SSL* tls = client()->tls();
-  if (const long code = SSL_get_verify_result(tls); code != X509_V_OK) {
-    const std::string text = std::to_string(code) + ": " + X509_verify_cert_error_string(code);
-    log_error("lua ssl certificate verify error: (" + text + ")");
-    drop_stream();
-    fail(text);
-    return progress::done;
-  }
-  if (!tls_name_.empty()) {
-    X509* certificate = SSL_get_peer_certificate(tls);
-    const bool fits =
-        certificate != nullptr &&
-        (X509_check_host(certificate, tls_name_.data(), tls_name_.size(), 0, nullptr) == 1 ||
-         X509_check_ip_asc(certificate, tls_name_.c_str(), 0) == 1);
-    X509_free(certificate);
-    if (!fits) {
-      log_error("lua ssl certificate does not match host \"" + tls_name_ + "\"");
-      drop_stream();
-      fail("certificate host mismatch");
-    }
-  }
-  return progress::done;
+  return connected();
 }
 
 // --- Writing --------------------------------------------------------------------------------------
@@ -588,18 +583,23 @@ bool tcp_socket::close() noexcept {
   return true;
 }
 
-const char* tcp_socket::set_keepalive(std::int64_t timeout_ms, std::size_t size) {
+const char* tcp_socket::set_keepalive(std::int64_t timeout_ms, std::size_t size, bool closes) {
   if (!stream_ || at_end_ || read_ended_ || write_ended_) return "closed";
   if (timed_out_) return "invalid connection";
   if (!input().empty()) return "unread data in buffer";
-  char byte = 0;
-  const ssize_t n = ::recv(descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n == 0) {
-    log_debug("lua tcp socket keepalive: peer has closed");
-    drop_stream();
-    return "closed";
+  switch (client()->look()) {
+    case net::client_stream::state::ended:
+      log_debug("lua tcp socket keepalive: peer has closed");
+      drop_stream();
+      return "closed";
+    case net::client_stream::state::unread: return "connection in dubious state";
+    case net::client_stream::state::quiet: break;
   }
-  if (!client()->is_quiet()) return "connection in dubious state";
+  if (closes) {
+    log_debug("lua tcp socket set keepalive while process exiting, closing connection");
+    drop_stream();
+    return nullptr;
+  }
   net::stream_pool* pool = pool_;
   if (pool == nullptr || pool->key() != options_.pool_key) {
     if (pool == nullptr && host_.services().pools.find(options_.pool_key) == nullptr) {

@@ -19,6 +19,7 @@
 #include "lua/wait_table.hpp"
 #include "net/belongings.hpp"
 #include "net/client_stream.hpp"
+#include "net/log.hpp"
 #include "net/resolver.hpp"
 #include "net/settings.hpp"
 #include "net/stream.hpp"
@@ -80,9 +81,12 @@ public:
   progress connect(std::string host, std::uint16_t port, connect_options options);
   progress send(std::string bytes);
   progress receive(const read_goal& goal);
-  progress handshake(SSL_CTX* context, const std::string& name, SSL_SESSION* session, bool verify);
-  /// Null: it is in the pool. @param timeout_ms -1, size 0: the configuration's.
-  const char* set_keepalive(std::int64_t timeout_ms, std::size_t size);
+  /// A connection of the pool that was shaken hands with as somebody else goes back to it, for
+  /// another one or a new one.
+  progress handshake(net::tls_request wanted);
+  /// Null: it is in the pool. @param timeout_ms -1, size 0: the configuration's. @param closes  it is
+  /// checked and closed: its release takes no more work.
+  const char* set_keepalive(std::int64_t timeout_ms, std::size_t size, bool closes);
   /// False: it was closed already.
   bool close() noexcept;
   /// Takes over the client's side of a request. @param raw  both ways, else reading only.
@@ -114,7 +118,7 @@ public:
   /// `HOST:PORT(IP)` as log lines have it.
   [[nodiscard]] std::string peer_text() const;
   void log_closed(const char* doing) const;
-  void log_error(const std::string& text, bool crit = false) const;
+  void log_error(const std::string& text, net::log_level level = net::log_level::error) const;
   void log_debug(const std::string& text) const;
   [[nodiscard]] bool logs_debug() const noexcept;
   [[nodiscard]] const net::location_settings& settings() const noexcept;
@@ -122,6 +126,7 @@ public:
   // Time-outs in milliseconds; 0: the configuration's.
   std::int64_t connect_timeout = 0, send_timeout = 0, read_timeout = 0;
   net::client_stream::options how;
+  std::shared_ptr<X509_STORE> trust;  ///< Of this connection's handshake, instead of the configured.
   [[nodiscard]] std::int64_t timeout_of(side which, bool connecting) const noexcept;
 
   void on_owner_ended() noexcept override;
@@ -144,13 +149,19 @@ private:
   void on_turn(std::unique_ptr<net::client_stream> taken, std::uint32_t reused) noexcept override;
   void on_resolved(std::span<const net::address> addresses, std::string_view error) noexcept override;
   void on_timeout(side which) noexcept;
+  void arm_writer() noexcept;
   void wake(side which) noexcept;
 
   progress begin_connect();
+  progress connect_to_first(std::span<const net::address> addresses);
   progress connect_to(const net::address& to);
+  progress connected();
   progress go_on_connecting();
   progress connect_failed(std::error_code error);
+  progress exchange_pooled();
+  progress begin_handshake();
   progress go_on_handshake();
+  progress verify_peer();
   progress go_on_sending();
   progress go_on_reading();
   bool satisfy(bool at_end);
@@ -188,8 +199,9 @@ private:
   std::size_t output_at_ = 0;
   std::string input_;
   std::size_t input_at_ = 0;
-  std::string tls_name_;
-  bool tls_verify_ = false;
+  std::unique_ptr<net::tls_request> tls_;  ///< Of the handshake under way.
+  std::vector<net::address> others_;       ///< Addresses of the name, the next to try last.
+  bool was_shaken_ = false;   ///< By this owner: sslhandshake has no more to do.
   bool at_end_ = false;       ///< The peer has ended its side.
   bool read_ended_ = false;   ///< Reading has failed for good.
   bool write_ended_ = false;

@@ -46,6 +46,13 @@ void udp_socket::log_debug(const std::string& text) const {
   if (log_ != nullptr && log_->enabled(log_level::debug)) log_->write(log_level::debug, text);
 }
 
+std::string udp_socket::peer_text() const {
+  std::string text = host_name_;
+  if (port_ != 0) text += ":" + std::to_string(port_);
+  if (!address_text_.empty()) text += "(" + address_text_ + ")";
+  return text;
+}
+
 void udp_socket::begin_wait(wait_token token) noexcept {
   token_ = token;
   if (is_pending()) return;  // The resolver has a time-out of its own.
@@ -78,6 +85,8 @@ udp_socket::progress udp_socket::set_peer(std::string host, std::uint16_t port) 
   if (was_used_) log_debug("lua reuse socket upstream ctx");
   was_used_ = true;
   last = {};
+  host_name_ = host;
+  address_text_.clear();
   port_ = port;
   if (host.starts_with("unix:")) {
     if (auto path = net::address::parse_unix(host)) {
@@ -119,9 +128,10 @@ void udp_socket::on_resolved(std::span<const net::address> addresses,
 
 void udp_socket::connect_to(const net::address& to) {
   net::datagram_socket::observer& watcher = *this;
+  address_text_ = to.host();
   socket_ = std::make_unique<net::datagram_socket>(host_.loop(), watcher);
   if (const auto error = socket_->connect(to, from); error) {
-    log_error(failed("connect()", error) + ", upstream: " + to.text());
+    log_error(failed("connect()", error) + ", upstream: " + peer_text());
     last.error = words(error);
     socket_.reset();
   }
@@ -131,6 +141,10 @@ void udp_socket::connect_to(const net::address& to) {
 
 std::string udp_socket::send(std::string_view datagram) {
   const net::io_result sent = socket_->send(datagram);
+  if (log_ != nullptr && log_->enabled(log_level::debug)) {
+    log_debug("send: fd:" + std::to_string(socket_->descriptor()) + " " + std::to_string(sent.bytes) +
+              " of " + std::to_string(datagram.size()));
+  }
   if (sent.error) return words(sent.error);
   return sent.bytes == datagram.size() ? "" : "partial write";
 }
@@ -146,7 +160,7 @@ bool udp_socket::try_receive() {
   const net::io_result got = socket_->receive(room.first(std::min(most_, room.size())));
   if (got.would_block()) return false;
   if (got.error) {
-    log_error(failed("recv()", got.error));
+    log_error(failed("recv()", got.error) + ", upstream: " + peer_text());
     last.error = words(got.error);
   } else {
     last.data.assign(room.data(), got.bytes);
@@ -159,7 +173,7 @@ void udp_socket::on_ready() noexcept {
 }
 
 void udp_socket::on_timer() noexcept {
-  log_error("lua udp socket read timed out");
+  log_error("lua udp socket read timed out, upstream: " + peer_text());
   last.error = "timeout";
   wake();
 }

@@ -57,6 +57,8 @@ public:
 
   [[nodiscard]] bool is_open() const noexcept { return socket_ != nullptr; }
   [[nodiscard]] bool is_busy() const noexcept { return token_ != wait_token::none; }
+  /// `HOST:PORT(IP)` as log lines have it.
+  [[nodiscard]] std::string peer_text() const;
   void log_error(const std::string& text) const;
   void log_debug(const std::string& text) const;
   [[nodiscard]] const net::location_settings& settings() const noexcept;
@@ -91,6 +93,8 @@ private:
   std::unique_ptr<net::datagram_socket> socket_;
   wait_token token_ = wait_token::none;
   std::size_t most_ = 0;
+  std::string host_name_;
+  std::string address_text_;
   std::uint16_t port_ = 0;
   bool was_used_ = false;
 };

@@ -18,31 +18,28 @@ const std::error_code again = std::make_error_code(std::errc::operation_would_bl
 client_stream::~client_stream() {
   if (fd_) loop_.forget(fd_.get(), *this);
   if (tls_ && SSL_is_init_finished(tls_.get())) {
-    SSL_set_quiet_shutdown(tls_.get(), 1);
+    // Our goodbye, without waiting for the peer's. After an error none may be sent.
+    if (!tls_error_.empty()) SSL_set_quiet_shutdown(tls_.get(), 1);
     SSL_shutdown(tls_.get());
+    ERR_clear_error();
   }
 }
 
-io_result client_stream::connect(const address& to, const options& how) noexcept {
+std::error_code client_stream::connect(const address& to, const options& how) noexcept {
   peer_ = to;
   fd_.reset(::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd_) return {0, last_error()};
+  if (!fd_) return last_error();
   const int on = 1;
   if (how.is_transparent) ::setsockopt(fd_.get(), SOL_IP, IP_TRANSPARENT, &on, sizeof on);
   if (how.from.family() != AF_UNSPEC) {
     ::setsockopt(fd_.get(), SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    if (::bind(fd_.get(), how.from.raw(), how.from.size()) != 0) return {0, last_error()};
+    if (::bind(fd_.get(), how.from.raw(), how.from.size()) != 0) return last_error();
   }
   if (!to.is_unix()) set_nodelay(fd_.get());
-  const int result = ::connect(fd_.get(), to.raw(), to.size());
-  const std::error_code error = result == 0 ? std::error_code{} : last_error();
-  if (result != 0 && error.value() != EINPROGRESS) return {0, error};
-  is_connecting_ = result != 0;
-  if (const auto watched = loop_.watch(fd_.get(), *this, event_loop::readable | event_loop::writable);
-      watched) {
-    return {0, watched};
-  }
-  return is_connecting_ ? io_result{0, again} : io_result{};
+  const bool has_connected = ::connect(fd_.get(), to.raw(), to.size()) == 0;
+  if (!has_connected && errno != EINPROGRESS) return last_error();
+  is_connecting_ = !has_connected;
+  return loop_.watch(fd_.get(), *this, event_loop::readable | event_loop::writable);
 }
 
 std::error_code client_stream::connected() noexcept {
@@ -60,13 +57,41 @@ std::error_code client_stream::connected() noexcept {
   return {};
 }
 
-bool client_stream::start_tls(SSL_CTX* context, const std::string& name,
-                              SSL_SESSION* session) noexcept {
-  tls_.reset(SSL_new(context));
-  if (!tls_ || SSL_set_fd(tls_.get(), fd_.get()) != 1) return false;
+const char* client_stream::start_tls(const tls_request& wanted) noexcept {
+  const tls_identity& identity = *wanted.identity;
+  tls_.reset(SSL_new(identity.context.get()));
+  if (!tls_ || SSL_set_fd(tls_.get(), fd_.get()) != 1) return "failed to create ssl connection";
+  identity_ = wanted.identity;
+  session_ = std::make_shared<tls_session>(identity_);
+  SSL_set_app_data(tls_.get(), session_.get());
   SSL_set_connect_state(tls_.get());
-  if (session != nullptr && SSL_set_session(tls_.get(), session) != 1) return false;
-  return name.empty() || SSL_set_tlsext_host_name(tls_.get(), name.c_str()) == 1;
+  if (const tls_session* known = wanted.session.get();
+      known != nullptr && known->is_resumable() && identity.has_session_of(known->made_under()) &&
+      SSL_set_session(tls_.get(), known->get()) != 1) {
+    return "ssl set session failed";
+  }
+  if (wanted.chain) {
+    if (sk_X509_num(wanted.chain.get()) < 1) return "invalid client certificate chain";
+    if (SSL_use_certificate(tls_.get(), sk_X509_value(wanted.chain.get(), 0)) != 1) {
+      return "ssl set client certificate failed";
+    }
+    for (int i = 1; i < sk_X509_num(wanted.chain.get()); ++i) {
+      if (SSL_add1_chain_cert(tls_.get(), sk_X509_value(wanted.chain.get(), i)) != 1) {
+        return "ssl set client intermediate certificate failed";
+      }
+    }
+    if (SSL_use_PrivateKey(tls_.get(), wanted.key.get()) != 1) {
+      return "ssl set client private key failed";
+    }
+  }
+  if (identity.trust && SSL_set1_verify_cert_store(tls_.get(), identity.trust.get()) != 1) {
+    return "SSL_set1_verify_cert_store() failed";
+  }
+  if (!identity.name.empty() && SSL_set_tlsext_host_name(tls_.get(), identity.name.c_str()) != 1) {
+    return "SSL_set_tlsext_host_name failed";
+  }
+  if (wanted.wants_status) SSL_set_tlsext_status_type(tls_.get(), TLSEXT_STATUSTYPE_ocsp);
+  return nullptr;
 }
 
 io_result client_stream::tls_result(int result) noexcept {
@@ -93,9 +118,15 @@ io_result client_stream::handshake() noexcept {
   ERR_clear_error();
   errno = 0;
   const int result = SSL_do_handshake(tls_.get());
-  if (result == 1) return {1, {}};
+  if (result == 1) {
+    if (session_->get() == nullptr) session_->keep(SSL_get1_session(tls_.get()));
+    return {1, {}};
+  }
   io_result failed = tls_result(result);
-  if (!failed.error) failed.error = std::make_error_code(std::errc::connection_reset);
+  if (!failed.error) {
+    failed.error = std::make_error_code(std::errc::connection_reset);
+    tls_error_.clear();  // It is gone, without a word of TLS's.
+  }
   return failed;
 }
 
@@ -128,11 +159,21 @@ io_result client_stream::write(std::span<const iovec> pieces) noexcept {
   return {total, {}};
 }
 
-bool client_stream::is_quiet() noexcept {
+client_stream::state client_stream::look() noexcept {
   char byte = 0;
   const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) return false;
-  return !tls_ || SSL_pending(tls_.get()) == 0;
+  if (n == 0) return state::ended;
+  const bool is_empty = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  if (n < 0 && !is_empty) return state::ended;
+  if (!tls_) return is_empty ? state::quiet : state::unread;
+  if (is_empty && SSL_pending(tls_.get()) == 0) return state::quiet;
+  // It may be no data but a ticket, which is read by looking for data.
+  ERR_clear_error();
+  const int got = SSL_peek(tls_.get(), &byte, 1);
+  if (got > 0) return state::unread;
+  const bool is_waiting = SSL_get_error(tls_.get(), got) == SSL_ERROR_WANT_READ;
+  ERR_clear_error();
+  return is_waiting ? state::quiet : state::ended;
 }
 
 void client_stream::on_io(std::uint32_t) noexcept {

@@ -16,6 +16,7 @@
 #include "net/address.hpp"
 #include "net/event_loop.hpp"
 #include "net/stream.hpp"
+#include "net/tls_session.hpp"
 
 namespace troupe::net {
 
@@ -30,25 +31,33 @@ public:
     bool is_transparent = false;
   };
 
-  /// Begins; would_block: the watcher is told, then connected() says how it went.
-  io_result connect(const address& to, const options& how) noexcept;
+  /// Begins. Without an error, and is_connecting(): the watcher is told, then connected() says how it
+  /// went. A Unix socket whose backlog is full is the error EAGAIN at once.
+  std::error_code connect(const address& to, const options& how) noexcept;
+  [[nodiscard]] bool is_connecting() const noexcept { return is_connecting_; }
   /// How a connect that was under way ended; would_block: it has not.
   [[nodiscard]] std::error_code connected() noexcept;
 
-  /// Begins TLS as a client. @param name  for SNI; empty: none. @param session  taken up if not null.
-  bool start_tls(SSL_CTX* context, const std::string& name, SSL_SESSION* session) noexcept;
+  /// Begins TLS as a client. Null: well; else what went wrong, in ngx_lua's words.
+  const char* start_tls(const tls_request& wanted) noexcept;
   /// Goes on with the handshake; would_block: the watcher is told.
   io_result handshake() noexcept;
   [[nodiscard]] SSL* tls() const noexcept { return tls_.get(); }
   [[nodiscard]] const std::string& tls_error() const noexcept { return tls_error_; }
+  /// Null: no handshake was begun.
+  [[nodiscard]] const tls_identity* identity() const noexcept { return identity_.get(); }
+  /// Null: no handshake was begun. It changes with each ticket of the peer.
+  [[nodiscard]] const std::shared_ptr<tls_session>& session() const noexcept { return session_; }
 
   io_result read(std::span<char> into) noexcept override;
   io_result write(std::span<const iovec> pieces) noexcept override;
   [[nodiscard]] int descriptor() const noexcept override { return fd_.get(); }
   [[nodiscard]] const address& peer() const noexcept { return peer_; }
 
-  /// Whether the connection may be used again: open, and nothing unread in the kernel.
-  [[nodiscard]] bool is_quiet() noexcept;
+  /// Whether the connection may be used again.
+  enum class state { quiet, unread, ended };
+  [[nodiscard]] state look() noexcept;
+  [[nodiscard]] bool is_quiet() noexcept { return look() == state::quiet; }
 
 private:
   struct tls_free {
@@ -60,7 +69,9 @@ private:
   event_loop& loop_;
   unique_fd fd_;
   address peer_;
-  std::unique_ptr<SSL, tls_free> tls_;
+  std::shared_ptr<const tls_identity> identity_;
+  std::shared_ptr<tls_session> session_;
+  std::unique_ptr<SSL, tls_free> tls_;  ///< Knows session_.
   std::string tls_error_;
   bool is_connecting_ = false;
 };

@@ -33,6 +33,7 @@ public:
   std::error_code connect(const address& to, const address& from) noexcept;
   io_result receive(std::span<char> into) noexcept;
   io_result send(std::span<const char> datagram) noexcept;
+  [[nodiscard]] int descriptor() const noexcept { return fd_.get(); }
 
 private:
   void on_io(std::uint32_t) noexcept override { watcher_.on_ready(); }

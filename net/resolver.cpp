@@ -9,7 +9,8 @@
 namespace troupe::net {
 namespace {
 
-constexpr std::int64_t look_again_ms = 5000;
+// After so long without an answer the next server is asked, then the first again.
+constexpr int ask_again_ms = 1000;
 
 std::string failure(const std::string& name, int status) {
   const char* text = "2: Server failure";
@@ -39,10 +40,21 @@ std::vector<address> interleaved(const std::vector<address>& sorted) {
   return result;
 }
 
-std::int64_t resolv_conf_time() noexcept {
+// The first of each family becomes its last.
+void take_turns(std::vector<address>& addresses) {
+  std::vector<address*> of_first, of_second;
+  for (address& a : addresses) {
+    (a.family() == addresses.front().family() ? of_first : of_second).push_back(&a);
+  }
+  for (const auto& family : {of_first, of_second}) {
+    for (std::size_t i = 1; i < family.size(); ++i) std::swap(*family[i - 1], *family[i]);
+  }
+}
+
+std::int64_t modification_time(const std::string& file) noexcept {
   struct stat info {};
-  if (::stat("/etc/resolv.conf", &info) != 0) return 0;
-  return info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1'000'000;
+  if (::stat(file.c_str(), &info) != 0) return 0;
+  return info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
 }
 
 }  // namespace
@@ -108,6 +120,7 @@ void lookup::tell() noexcept {
 resolver::resolver(event_loop& loop, resolver_settings settings)
     : loop_(loop), settings_(std::move(settings)) {
   next_try_.self = this;
+  if (settings_.system_file.empty()) settings_.system_file = "/etc/resolv.conf";
 }
 
 resolver::~resolver() {
@@ -120,20 +133,20 @@ resolver::~resolver() {
 }
 
 void resolver::open() {
-  const std::int64_t now = loop_.clock().monotonic_ms();
-  if (channel_ != nullptr && settings_.servers.empty() && now - checked_ms_ >= look_again_ms &&
-      lookups_.empty()) {
-    checked_ms_ = now;
-    if (resolv_conf_time() != changed_at_) {
-      ares_destroy(channel_);
-      channel_ = nullptr;
-      kept_.clear();
-    }
+  const std::int64_t changed_at =
+      settings_.servers.empty() ? modification_time(settings_.system_file) : 0;
+  if (channel_ != nullptr && changed_at != changed_at_ && lookups_.empty()) {
+    ares_destroy(channel_);
+    channel_ = nullptr;
+    kept_.clear();
   }
   if (channel_ != nullptr) return;
+  changed_at_ = changed_at;
   ares_library_init(ARES_LIB_INIT_ALL);
   ares_options options{};
-  int mask = ARES_OPT_SOCK_STATE_CB;
+  int mask = ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_RESOLVCONF;
+  options.timeout = ask_again_ms;
+  options.resolvconf_path = settings_.system_file.data();
   options.sock_state_cb = on_socket;
   options.sock_state_cb_data = this;
   char dns_only[] = "b";
@@ -141,24 +154,32 @@ void resolver::open() {
     // As nginx's resolver: the servers that are given, and names as they are.
     options.lookups = dns_only;
     options.ndomains = 0;
-    mask |= ARES_OPT_LOOKUPS | ARES_OPT_DOMAINS;
+    mask |= ARES_OPT_LOOKUPS | ARES_OPT_DOMAINS | ARES_OPT_ROTATE;
+  }
+  if (settings_.system_port != 0) {
+    options.udp_port = options.tcp_port = settings_.system_port;
+    mask |= ARES_OPT_UDP_PORT | ARES_OPT_TCP_PORT;
+  }
+  // One server alone is believed when it fails; of several the next is asked.
+  if (!settings_.servers.empty() && settings_.servers.find(',') == std::string::npos) {
+    options.flags = ARES_FLAG_NOCHECKRESP;
+    mask |= ARES_OPT_FLAGS;
   }
   if (ares_init_options(&channel_, &options, mask) != ARES_SUCCESS) {
     channel_ = nullptr;
     return;
   }
   if (!settings_.servers.empty()) ares_set_servers_ports_csv(channel_, settings_.servers.c_str());
-  checked_ms_ = now;
-  changed_at_ = resolv_conf_time();
 }
 
-std::span<const address> resolver::known(const std::string& name) noexcept {
+std::span<const address> resolver::known(const std::string& name) {
   const auto found = kept_.find(name);
   if (found == kept_.end()) return {};
   if (loop_.clock().monotonic_ms() >= found->second.until_ms) {
     kept_.erase(found);
     return {};
   }
+  if (found->second.addresses.size() > 1) take_turns(found->second.addresses);
   return found->second.addresses;
 }
 

@@ -33,6 +33,8 @@ struct resolver_settings {
   std::int64_t valid_ms = -1;   ///< -1: what DNS says.
   bool ipv4 = true;
   bool ipv6 = true;
+  std::string system_file;      ///< Of the system's settings; empty: /etc/resolv.conf.
+  std::uint16_t system_port = 0;  ///< Of the servers in it; 0: 53.
 };
 
 class resolver {
@@ -71,7 +73,8 @@ public:
   resolver& operator=(const resolver&) = delete;
 
   /// Whether `name` is known already; else start() one.
-  [[nodiscard]] std::span<const address> known(const std::string& name) noexcept;
+  /// With each call the addresses of a family take turns.
+  [[nodiscard]] std::span<const address> known(const std::string& name);
   /// @param timeout_ms  0: c-ares's own.
   void start(const std::string& name, query& asking, std::int64_t timeout_ms);
 
@@ -96,8 +99,7 @@ private:
   event_loop& loop_;
   resolver_settings settings_;
   ares_channel channel_ = nullptr;
-  std::int64_t checked_ms_ = 0;     ///< When /etc/resolv.conf was last looked at.
-  std::int64_t changed_at_ = 0;     ///< Its modification time then.
+  std::int64_t changed_at_ = 0;     ///< The modification time of the system's file when it was read.
   next_try next_try_;
   std::unordered_map<ares_socket_t, std::unique_ptr<watched>> sockets_;
   std::unordered_map<std::string, std::unique_ptr<lookup>> lookups_;

@@ -22,14 +22,33 @@ void stream_pool::resting::on_ready() noexcept {
 }
 void stream_pool::resting::on_timer() noexcept { pool->drop(*this); }
 
+std::unique_ptr<stream_pool::resting> stream_pool::remove(
+    std::list<std::unique_ptr<resting>>::iterator at) noexcept {
+  std::unique_ptr<resting> one = std::move(*at);
+  idle_.erase(at);
+  one->connection->watcher = nullptr;
+  return one;
+}
+
 stream_pool::idle_connection stream_pool::take() noexcept {
   while (!idle_.empty()) {
-    const std::unique_ptr<resting> first = std::move(idle_.front());
-    idle_.pop_front();
-    first->connection->watcher = nullptr;
+    const std::unique_ptr<resting> first = remove(idle_.begin());
     if (!first->connection->is_quiet()) continue;  // It ended, and its event is still to come.
     ++in_use_;
     return {std::move(first->connection), first->reused + 1};
+  }
+  return {};
+}
+
+stream_pool::idle_connection stream_pool::take_of(const tls_identity& wanted) noexcept {
+  for (auto at = idle_.begin(); at != idle_.end();) {
+    const tls_identity* identity = (*at)->connection->identity();
+    const auto here = at++;
+    if (identity == nullptr || !(*identity == wanted)) continue;
+    const std::unique_ptr<resting> one = remove(here);
+    if (!one->connection->is_quiet()) continue;
+    ++in_use_;
+    return {std::move(one->connection), one->reused + 1};
   }
   return {};
 }

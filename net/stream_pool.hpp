@@ -45,6 +45,10 @@ public:
   };
   /// The connection used last, or null.
   idle_connection take() noexcept;
+  /// The one used last among those that were shaken hands with as `wanted`, or null.
+  idle_connection take_of(const tls_identity& wanted) noexcept;
+  /// Whether connects may have to wait for a place.
+  [[nodiscard]] bool has_backlog() const noexcept { return backlog_ >= 0; }
   /// Gives a connection back that was counted. The oldest goes if there are too many.
   /// @param idle_ms  0: without limit.
   void give(std::unique_ptr<client_stream> connection, std::uint32_t reused, std::int64_t idle_ms);
@@ -69,6 +73,7 @@ private:
     void on_ready() noexcept override;
     void on_timer() noexcept override;
   };
+  std::unique_ptr<resting> remove(std::list<std::unique_ptr<resting>>::iterator at) noexcept;
   void drop(resting& which) noexcept;
   void next_turn() noexcept;
   void end_if_unused() noexcept;

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/tls_client.hpp"
 
+#include <fcntl.h>
 #include <openssl/err.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "net/socket.hpp"
+#include "net/tls_session.hpp"
 
 namespace troupe::net {
 namespace {
@@ -54,10 +63,54 @@ std::string set_commands(SSL_CTX* context,
   return {};
 }
 
+// The client's session cache: that of the connection, which Lua may keep.
+int on_new_session(SSL* connection, SSL_SESSION* session) {
+  auto* of_connection = static_cast<tls_session*>(SSL_get_app_data(connection));
+  if (of_connection == nullptr) return 0;
+  of_connection->keep(session);
+  return 1;
+}
+
+// The file of secrets belongs to the context, which connections keep alive.
+void free_key_log(void*, void* file, CRYPTO_EX_DATA*, int, long, void*) {
+  delete static_cast<unique_fd*>(file);
+}
+int key_log_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_key_log);
+  return index;
+}
+void on_secret(const SSL* connection, const char* line) {
+  const auto* file = static_cast<const unique_fd*>(
+      SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), key_log_index()));
+  char end = '\n';
+  const iovec pieces[] = {{const_cast<char*>(line), std::strlen(line)}, {&end, 1}};
+  [[maybe_unused]] const ssize_t written = ::writev(file->get(), pieces, 2);
+}
+
+std::string set_key_log(SSL_CTX* context, const std::string& path) {
+  auto file = std::make_unique<unique_fd>(
+      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+  if (!*file) {
+    return "open() \"" + path + "\" failed (" + std::to_string(errno) + ": " +
+           strerrordesc_np(errno) + ")";
+  }
+  if (SSL_CTX_set_ex_data(context, key_log_index(), file.get()) != 1) {
+    return openssl_error("SSL_CTX_set_ex_data()");
+  }
+  static_cast<void>(file.release());  // The context's now.
+  SSL_CTX_set_keylog_callback(context, on_secret);
+  return {};
+}
+
 std::string set_all(SSL_CTX* context, const tls_client_settings& settings) {
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS);
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_session_cache_mode(context,
+                                 SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+  SSL_CTX_sess_set_new_cb(context, on_new_session);
+  // lua_ssl_protocols counts, not the system's openssl.cnf.
+  SSL_CTX_set_min_proto_version(context, 0);
+  SSL_CTX_set_max_proto_version(context, 0);
   SSL_CTX_set_verify_depth(context, settings.verify_depth);
   if (std::string error = set_protocols(context, settings.protocols); !error.empty()) return error;
   if (SSL_CTX_set_cipher_list(context, settings.ciphers.c_str()) != 1) {
@@ -88,6 +141,9 @@ std::string set_all(SSL_CTX* context, const tls_client_settings& settings) {
       return openssl_error("X509_LOOKUP_load_file(\"" + settings.crl + "\")");
     }
     X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+  }
+  if (!settings.key_log.empty()) {
+    if (std::string error = set_key_log(context, settings.key_log); !error.empty()) return error;
   }
   return set_commands(context, settings.commands);
 }

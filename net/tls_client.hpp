@@ -25,6 +25,7 @@ struct tls_client_settings {
   std::string crl;
   std::vector<std::string> certificates;
   std::vector<std::string> certificate_keys;
+  std::string key_log;                 ///< Secrets go to its end, for Wireshark and its like.
   std::vector<std::pair<std::string, std::string>> commands;  ///< lua_ssl_conf_command.
 };
 

@@ -28,6 +28,7 @@ extern const api_area semaphore_area;
 extern const api_area shdict_area;
 extern const api_area socket_tcp_area;
 extern const api_area socket_udp_area;
+extern const api_area ssl_area;
 extern const api_area worker_thread_area;
 extern const api_area output_area;
 extern const api_area control_area;

@@ -22,6 +22,7 @@ extern "C" {
 #include "lua/current.hpp"
 #include "lua/script.hpp"
 #include "lua/tcp_socket.hpp"
+#include "lua/vm.hpp"
 #include "net/client_services.hpp"
 #include "net/exchange.hpp"
 
@@ -153,11 +154,19 @@ int make(lua_State* state) {
   return 1;
 }
 
-// Timeouts and options of a socket whose request has ended are those of a new one.
+// A socket whose request has ended serves the next one; what settimeouts, bind and setoption were told
+// stays.
 tcp_socket& renew(lua_State* state) {
   handle& h = handle_of(state);
   check_part(state, *h.socket);
-  if (h.socket->owner() == nullptr) h.socket = std::make_unique<tcp_socket>(*current.running);
+  if (h.socket->owner() == nullptr) {
+    auto made = std::make_unique<tcp_socket>(*current.running);
+    made->connect_timeout = h.socket->connect_timeout;
+    made->send_timeout = h.socket->send_timeout;
+    made->read_timeout = h.socket->read_timeout;
+    made->how = h.socket->how;
+    h.socket = std::move(made);
+  }
   return *h.socket;
 }
 
@@ -324,46 +333,116 @@ const net::tls_client* tls_of(lua_State* state, tcp_socket& socket) {
   return standard.get();
 }
 
-// -> the session, as a pointer; true if there was a handshake before or none was asked for
+// What a cdata of Lua points to; null if it is none.
+void* pointer_at(lua_State* state, int index) {
+  constexpr int cdata = 10;  // LuaJIT's type of FFI values has no name in lua.h.
+  if (lua_type(state, index) != cdata) return nullptr;
+  return *static_cast<void* const*>(lua_topointer(state, index));
+}
+
+using kept_session = std::shared_ptr<net::tls_session>;
+
+// The session as a pointer that free_session() takes.
+int push_session(lua_State* state, const kept_session& session) {
+  lua_pushlightuserdata(state, new kept_session(session));
+  return 1;
+}
+
 int finish_handshake(lua_State* state, void* operation) {
   auto& socket = *static_cast<tcp_socket*>(operation);
   socket.delivered(side::writer);
   if (socket.written.error != nullptr) return fail(state, socket.written.error);
   if (!socket.is_open()) return fail(state, "closed");
-  SSL_SESSION* session = SSL_get1_session(socket.client()->tls());
-  if (session == nullptr) {
-    lua_pushboolean(state, 1);
-  } else {
-    lua_pushlightuserdata(state, session);
-  }
+  return push_session(state, socket.client()->session());
+}
+
+// The same for those who want no session: true.
+int finish_without_session(lua_State* state, void* operation) {
+  auto& socket = *static_cast<tcp_socket*>(operation);
+  socket.delivered(side::writer);
+  if (socket.written.error != nullptr) return fail(state, socket.written.error);
+  if (!socket.is_open()) return fail(state, "closed");
+  lua_pushboolean(state, 1);
   return 1;
 }
 
-// handshake(socket, session | nil, name | nil, verify)
+std::string fingerprint(const STACK_OF(X509) * chain) {
+  if (chain == nullptr || sk_X509_num(chain) < 1) return {};
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  X509_digest(sk_X509_value(chain, 0), EVP_sha256(), digest, &size);
+  return {reinterpret_cast<const char*>(digest), size};
+}
+
+// handshake(socket, session | nil, wants_session, name | nil, verify, status, chain | nil, key | nil)
 int handshake(lua_State* state) {
   tcp_socket& socket = socket_of(state);
   if (!socket.can_read() || !socket.can_write()) return fail(state, "closed");
   if (socket.owner() != &current.running->belongings()) return fail(state, "bad request");
-  if (socket.is_request()) return fail(state, "not supported for downstream sockets");
   if (const char* busy = socket.busy(side::reader)) return fail(state, busy);
   if (const char* busy = socket.busy(side::writer)) return fail(state, busy);
-  if (socket.client()->tls() != nullptr) return finish_handshake(state, &socket);
-  auto* session = lua_isnil(state, 2) ? nullptr
-                                      : static_cast<SSL_SESSION*>(const_cast<void*>(lua_topointer(state, 2)));
-  if (lua_type(state, 2) == 10) session = *static_cast<SSL_SESSION* const*>(lua_topointer(state, 2));
-  const std::string name = text_at(state, 3);
-  const net::tls_client* tls = tls_of(state, socket);
-  const progress now = socket.handshake(tls->context(), name, session, lua_toboolean(state, 4) != 0);
-  if (now == progress::done) return finish_handshake(state, &socket);
-  cancel_unwaitable(state, socket);
-  const wait_token token = script::begin_wait(state, &socket, finish_handshake, cancel_writer);
-  socket.begin_wait(side::writer, token, socket.timeout_of(side::writer, true));
-  return lua_yield(state, 0);
+  if (socket.is_request()) return fail(state, "not supported for downstream sockets");
+  auto identity = std::make_shared<net::tls_identity>();
+  identity->context = net::hold(tls_of(state, socket)->context());
+  identity->trust = socket.trust;
+  identity->name = text_at(state, 4);
+  identity->is_verified = lua_toboolean(state, 5) != 0;
+  net::tls_request wanted;
+  if (const auto* kept = static_cast<const kept_session*>(pointer_at(state, 2))) {
+    wanted.session = *kept;
+  }
+  wanted.wants_status = lua_toboolean(state, 6) != 0;
+  wanted.chain = net::hold(static_cast<STACK_OF(X509)*>(pointer_at(state, 7)));
+  wanted.key = net::hold(static_cast<EVP_PKEY*>(pointer_at(state, 8)));
+  identity->certificate = fingerprint(wanted.chain.get());
+  wanted.identity = std::move(identity);
+  const auto finish = lua_toboolean(state, 3) != 0 ? finish_handshake : finish_without_session;
+  return wait_written(state, socket, socket.handshake(std::move(wanted)), true, finish);
 }
 
-void free_session(troupe_tls_session* session) {
-  SSL_SESSION_free(reinterpret_cast<SSL_SESSION*>(session));
+// trust(socket, store | nil)
+int trust(lua_State* state) {
+  tcp_socket& socket = socket_of(state);
+  if (!socket.is_open()) {
+    check_part(state, socket);
+    return fail(state, "closed");
+  }
+  if (socket.owner() != &current.running->belongings()) return fail(state, "bad request");
+  if (socket.is_request()) return fail(state, "not supported for downstream sockets");
+  if (socket.client()->tls() != nullptr) {
+    return fail(state,
+                "ssl handshake already done; trusted store cannot be changed on an established TLS "
+                "connection");
+  }
+  socket.trust = net::hold(static_cast<X509_STORE*>(pointer_at(state, 2)));
+  lua_pushboolean(state, 1);
+  return 1;
 }
+
+// session(socket) -> as handshake() gives it
+int session(lua_State* state) {
+  tcp_socket& socket = socket_of(state);
+  if (!socket.is_open()) return fail(state, "closed");
+  if (socket.is_request() || !socket.client()->session()) return fail(state, "no session");
+  const kept_session& newest = socket.client()->session();
+  if (newest->get() == nullptr) return fail(state, "no session");
+  if (!newest->is_resumable()) return fail(state, "not resumable");
+  return push_session(state, newest);
+}
+
+// tls_pointer(socket, of_context) -> SSL* or SSL_CTX*
+int tls_pointer(lua_State* state) {
+  tcp_socket& socket = socket_of(state);
+  const bool of_context = lua_toboolean(state, 2) != 0;
+  if (!socket.is_open()) return fail(state, "closed");
+  if (socket.owner() != &current.running->belongings()) return fail(state, "bad request");
+  SSL* tls = socket.is_request() ? nullptr : socket.client()->tls();
+  if (tls == nullptr) return fail(state, of_context ? "no ssl context" : "no ssl connection");
+  lua_pushlightuserdata(state, of_context ? static_cast<void*>(SSL_get_SSL_CTX(tls)) : tls);
+  return 1;
+}
+
+void free_session(troupe_tls_session* session) { delete reinterpret_cast<kept_session*>(session); }
 
 // --- Ends and facts -------------------------------------------------------------------------------
 
@@ -392,7 +471,8 @@ int set_keepalive(lua_State* state) {
   if (const char* busy = socket.busy(side::reader)) return fail(state, busy);
   if (const char* busy = socket.busy(side::writer)) return fail(state, busy);
   const char* error = socket.set_keepalive(static_cast<std::int64_t>(lua_tonumber(state, 2)),
-                                           static_cast<std::size_t>(lua_tonumber(state, 3)));
+                                           static_cast<std::size_t>(lua_tonumber(state, 3)),
+                                           current.machine->is_exiting());
   if (error != nullptr) return fail(state, error);
   lua_pushinteger(state, 1);
   return 1;
@@ -479,6 +559,9 @@ constexpr luaL_Reg functions[] = {{"make", make},
                                   {"pattern", pattern},
                                   {"receive_until", receive_until},
                                   {"handshake", handshake},
+                                  {"trust", trust},
+                                  {"session", session},
+                                  {"tls_pointer", tls_pointer},
                                   {"close", close},
                                   {"set_keepalive", set_keepalive},
                                   {"reused_times", reused_times},

@@ -158,12 +158,15 @@ local function receive(self, ...)
     if pattern == "*l" then return native.receive(self[1], line, 0) end
     if pattern == "*a" then return native.receive(self[1], all, 0) end
     local number = tonumber(pattern)
-    if not number then method_error(2, "bad pattern argument: " .. pattern, 1) end
+    if not number then
+      method_error(2, pattern:find("^%*.$") and "bad pattern argument" or
+                      "bad pattern argument: " .. pattern, 1)
+    end
     pattern = number
   elseif kind ~= "number" then
-    method_error(2, "bad pattern argument", 1)
+    method_error(2, "bad argument", 1)
   end
-  if pattern < 0 then method_error(2, "bad pattern argument", 1) end
+  if pattern < 0 then method_error(2, "bad number argument", 1) end
   return native.receive(self[1], size_of, floor(pattern))
 end
 tcp.receive, request_methods.receive = receive, receive
@@ -206,20 +209,78 @@ tcp.receiveuntil, request_methods.receiveuntil = receiveuntil, receiveuntil
 -- TLS ---------------------------------------------------------------------------------------------
 
 local session_type = ffi.typeof("troupe_tls_session*")
+local void_pointer = ffi.typeof("void*")
 
+local function to_session(pointer) return ffi.gc(ffi.cast(session_type, pointer), c.free_session) end
+
+-- self[2], self[3]: what setclientcert gave.
 function tcp.sslhandshake(self, ...)
   local count = select("#", ...)
   if type(self) ~= "table" or count > 4 then
     error("ngx.socket sslhandshake: expecting 1 ~ 5 arguments (including the object), but seen " ..
           (type(self) == "table" and count + 1 or 0), 2)
   end
-  local session, name, verify = ...
-  local made, failure = native.handshake(self[1], session or nil, name, verify)
+  local session, name, verify, status = ...
+  if name ~= nil then name = check.method_text(name, 3) end
+  local made, failure = native.handshake(self[1], ffi.istype(session_type, session) and session or nil,
+                                         session ~= false, name, verify, status, self[2], self[3])
   if not made then return nil, failure end
   if made == true then return true end
-  local kept = ffi.gc(ffi.cast(session_type, made), c.free_session)
-  if session == false then return true end
-  return kept
+  return to_session(made)
+end
+
+function tcp.setclientcert(self, certificate, key)
+  check_self(self, "setclientcert")
+  if not certificate and not key then
+    self[2], self[3], self.client_identity = nil, nil, nil
+    return true
+  end
+  if not certificate or not key then
+    return nil, "client certificate must be supplied with corresponding private key"
+  end
+  if type(certificate) ~= "cdata" then
+    return nil, "bad cert arg: cdata expected, got " .. type(certificate)
+  end
+  if type(key) ~= "cdata" then return nil, "bad pkey arg: cdata expected, got " .. type(key) end
+  self[2], self[3] = ffi.cast(void_pointer, certificate), ffi.cast(void_pointer, key)
+  self.client_identity = { certificate, key }  -- Lives as long as the pointers may be used.
+  return true
+end
+
+function tcp.settrustedstore(self, store)
+  check_self(self, "settrustedstore")
+  if store ~= nil and type(store) ~= "cdata" then
+    return nil, "bad store arg: cdata expected, got " .. type(store)
+  end
+  return native.trust(self[1], store and ffi.cast(void_pointer, store) or nil)
+end
+
+local function check_seen(self)
+  if type(self) ~= "table" then
+    error("ngx.socket getfd: expecting the cosocket object, but seen none", 3)
+  end
+end
+
+function tcp.getsslsession(self)
+  check_seen(self)
+  local made, failure = native.session(self[1])
+  if not made then return nil, failure end
+  return to_session(made)
+end
+
+-- As void pointers, good as long as the connection is.
+function tcp.getsslpointer(self)
+  check_seen(self)
+  local made, failure = native.tls_pointer(self[1], false)
+  if not made then return nil, failure end
+  return ffi.cast(void_pointer, made)
+end
+
+function tcp.getsslctx(self)
+  check_seen(self)
+  local made, failure = native.tls_pointer(self[1], true)
+  if not made then return nil, failure end
+  return ffi.cast(void_pointer, made)
 end
 
 -- Ends and facts ----------------------------------------------------------------------------------

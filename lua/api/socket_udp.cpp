@@ -92,9 +92,11 @@ int set_peer(lua_State* state) {
   handle& h = handle_of(state);
   if (h.socket->is_of_another_part(current.exchange)) luaL_error(state, "bad request");
   if (h.socket->owner() == nullptr && !h.socket->is_open()) {
-    const net::address from = h.socket->from;
-    h.socket = std::make_unique<udp_socket>(*current.running);
-    h.socket->from = from;
+    // What settimeout and bind were told is the object's, whoever used it last.
+    auto made = std::make_unique<udp_socket>(*current.running);
+    made->from = h.socket->from;
+    made->timeout_ms = h.socket->timeout_ms;
+    h.socket = std::move(made);
   }
   udp_socket& socket = *h.socket;
   check_owner(state, socket);

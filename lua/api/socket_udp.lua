@@ -77,10 +77,8 @@ function udp.settimeout(self, ...)
           count + 1, 2)
   end
   check_self(self, "settimeout")
-  local ms = tonumber((...))
-  if not ms then method_error(2, "number expected, got " .. type((...)), 1) end
-  if ms < 0 then error("bad timeout value", 2) end
-  native.timeout(self[1], ms)
+  local ms = tonumber((...)) or 0
+  native.timeout(self[1], ms > 0 and ms or 0)
 end
 
 function udp.close(self, ...)

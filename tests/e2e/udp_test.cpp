@@ -124,13 +124,13 @@ TEST(udp, says_what_went_wrong) {
       say(pcall(sock.setpeername, sock))
       say(pcall(sock.send, sock))
       say(pcall(sock.send, sock, print))
-      say(pcall(sock.settimeout, sock, -1)))"),
+      say(pcall(sock.settimeout, sock)))"),
             "closed\nclosed\nclosed\nbad port number: 65536\nno such file or directory\n"
             "there-is-no-such-host.invalid could not be resolved (3: Host not found)\nbad address\n"
             "ngx.socket.udp setpeername: expecting 2 or 3 arguments (including the object), but seen 1\n"
             "expecting 2 arguments (including the object), but got 1\n"
             "bad argument #2 to '?' (string, number, boolean, nil, or array table expected, got function)\n"
-            "bad timeout value\n");
+            "ngx.socket settimeout: expecting at least 2 arguments (including the object) but seen 1\n");
 }
 
 TEST(udp, nobody_there_is_connection_refused) {
@@ -162,6 +162,25 @@ TEST(udp, binds_to_the_address_that_it_is_told) {
   EXPECT_EQ(answer("local sock = ngx.socket.udp() ngx.print(sock:bind('127.0.0.7')) sock:setpeername('127.0.0.1', " +
                    peer.port() + ") sock:send('x') ngx.print(sock:receive())"),
             "1got x");
+}
+
+// A module's socket that each request uses in turn: settimeout comes before setpeername.
+TEST(sockets_of_a_module, keep_their_time_outs_from_one_request_to_the_next) {
+  const echo_peer peer;
+  test_node node({.conf = "init_by_lua_block { kept = {} } server { listen @port@; lua_socket_log_errors off; "
+                          "lua_socket_read_timeout 1h; location = / { content_by_lua_block { local port = " +
+                          peer.port() + R"(
+      kept.udp = kept.udp or ngx.socket.udp()
+      kept.udp:settimeout(20)
+      assert(kept.udp:setpeername("127.0.0.1", port))
+      kept.udp:send("quiet")
+      ngx.say(select(2, kept.udp:receive()))
+      kept.tcp = kept.tcp or ngx.socket.tcp()
+      kept.tcp:settimeout(20)
+      assert(kept.tcp:connect("127.0.0.1", ngx.var.server_port))
+      ngx.say(select(2, kept.tcp:receive())) } } })"});
+  test_client client(node);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.get("/").body, "timeout\ntimeout\n");
 }
 
 }  // namespace troupe::tests

@@ -71,6 +71,7 @@ void tls_key(builder& b, const directive& d) {
   if (b.here().is_first(d.name)) list.clear();
   list.push_back(b.path(d.args[0]));
 }
+void tls_key_log(builder& b, const directive& d) { tls_settings(b).key_log = b.path(d.args[0]); }
 void tls_command(builder& b, const directive& d) {
   auto& list = tls_settings(b).commands;
   if (b.here().is_first(d.name)) list.clear();
@@ -105,6 +106,10 @@ constexpr directive_row rows[] = {
     {.name = "lua_ssl_certificate_key", .contexts = http_server_location, .arguments = takes::one,
      .syntax = "file", .merge = merging::replace, .help = "The key of lua_ssl_certificate.",
      .apply = tls_key},
+    {.name = "lua_ssl_key_log", .contexts = http_server_location, .arguments = takes::one,
+     .syntax = "file",
+     .help = "Secrets of cosockets' connections are appended to it, as SSLKEYLOGFILE has them.",
+     .apply = tls_key_log, .once = true},
     {.name = "lua_ssl_conf_command", .contexts = http_server_location, .arguments = takes::two,
      .syntax = "name value", .merge = merging::replace, .help = "Any other setting of OpenSSL.",
      .apply = tls_command},
