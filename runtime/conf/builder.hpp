@@ -110,6 +110,8 @@ public:
   std::shared_ptr<const net::complex_value> value(const directive& at, std::string_view text);
   /// A path relative to the prefix.
   [[nodiscard]] std::string path(std::string_view text) const;
+  /// A path relative to the folder of the configuration file, as those of certificates are.
+  [[nodiscard]] std::string conf_path(std::string_view text) const;
   /// A chunk of a `*_by_lua` directive in any of its forms; -1 if its file needs variables or is
   /// missing: then `file` is set.
   int chunk(const directive& at, lua::phase where, const std::string& text_or_path, bool is_file,
