@@ -68,7 +68,8 @@ tl::expected<std::unique_ptr<vm>, std::string> vm::create(vm_options options) {
 
 namespace {
 // Debian installs OpenResty's libraries as nginx.redis, nginx.websocket.server …: a module of resty
-// that is nowhere else is looked for there.
+// that is nowhere else is looked for there. Under both names it is one module, loaded once: their
+// libraries require each other as nginx.X, and declare C types that cannot be declared twice.
 constexpr const char* debian_loader = R"lua(
 local loaders = package.loaders
 loaders[#loaders + 1] = function(name)
@@ -77,7 +78,7 @@ loaders[#loaders + 1] = function(name)
   local tried = {}
   for i = 2, 4 do
     local found = loaders[i]("nginx." .. rest)
-    if type(found) == "function" then return found end
+    if type(found) == "function" then return function() return require("nginx." .. rest) end end
     tried[#tried + 1] = found
   end
   return table.concat(tried)

@@ -82,6 +82,10 @@ std::string builder::writable_path(std::string_view text) const {
   return made;
 }
 
+std::string builder::conf_path(std::string_view text) const {
+  return resolve_path(given_.conf_folder, text);
+}
+
 std::shared_ptr<const net::complex_value> builder::value(const directive& at,
                                                          std::string_view text) {
   auto compiled = net::complex_value::compile(text, site_->variables);

@@ -115,6 +115,8 @@ public:
   [[nodiscard]] std::string path(std::string_view text) const;
   /// A path relative to the writable prefix: logs, the pid file, temporary files, Unix sockets.
   [[nodiscard]] std::string writable_path(std::string_view text) const;
+  /// A path relative to the folder of the configuration file, as those of certificates are.
+  [[nodiscard]] std::string conf_path(std::string_view text) const;
   /// A chunk of a `*_by_lua` directive in any of its forms; -1 if its file needs variables or is
   /// missing: then `file` is set.
   int chunk(const directive& at, lua::phase where, const std::string& text_or_path, bool is_file,

@@ -12,6 +12,7 @@
 #include "tests/support/process.hpp"
 #include "tests/support/real_peer.hpp"
 #include "tests/support/test_client.hpp"
+#include "tests/support/temp_dir.hpp"
 #include "tests/support/test_node.hpp"
 #include "tests/support/test_peer.hpp"
 
@@ -165,6 +166,14 @@ TEST(cosocket, refuses_a_configuration_of_tls_that_cannot_be) {
   test_node node({.conf = "server { listen @port@; lua_ssl_trusted_certificate absent.pem; }", .starts = false});
   EXPECT_NE(node.wait(), 0);
   EXPECT_NE(node.log().find("absent.pem"), std::string::npos) << node.log();
+}
+
+TEST(cosocket, certificates_lie_beside_the_configuration_file) {
+  const temp_dir app;
+  app.write("conf/nginx.conf", "events {} http { lua_ssl_trusted_certificate absent.pem; server { listen 0; } }");
+  test_node node({.app = app.path(), .starts = false});
+  EXPECT_NE(node.wait(), 0);
+  EXPECT_NE(node.log().find("/conf/absent.pem"), std::string::npos) << node.log();
 }
 
 TEST(request_socket, reads_the_body_and_no_more) {

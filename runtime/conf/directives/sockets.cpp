@@ -58,18 +58,18 @@ void tls_depth(builder& b, const directive& d) {
   tls_settings(b).verify_depth = static_cast<int>(*depth);
 }
 void tls_trusted(builder& b, const directive& d) {
-  tls_settings(b).trusted_certificate = b.path(d.args[0]);
+  tls_settings(b).trusted_certificate = b.conf_path(d.args[0]);
 }
-void tls_crl(builder& b, const directive& d) { tls_settings(b).crl = b.path(d.args[0]); }
+void tls_crl(builder& b, const directive& d) { tls_settings(b).crl = b.conf_path(d.args[0]); }
 void tls_certificate(builder& b, const directive& d) {
   auto& list = tls_settings(b).certificates;
   if (b.here().is_first(d.name)) list.clear();
-  list.push_back(b.path(d.args[0]));
+  list.push_back(b.conf_path(d.args[0]));
 }
 void tls_key(builder& b, const directive& d) {
   auto& list = tls_settings(b).certificate_keys;
   if (b.here().is_first(d.name)) list.clear();
-  list.push_back(b.path(d.args[0]));
+  list.push_back(b.conf_path(d.args[0]));
 }
 void tls_key_log(builder& b, const directive& d) { tls_settings(b).key_log = b.path(d.args[0]); }
 void tls_command(builder& b, const directive& d) {
