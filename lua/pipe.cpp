@@ -24,7 +24,8 @@ namespace {
 /// How much is read before others of the shard get their turn.
 constexpr std::size_t most_at_once = 1 << 20;
 
-std::string hex(const void* pointer) {
+// As nginx prints it with %p: "7F5E3C0021A0".
+std::string upper_hex(const void* pointer) {
   char text[20];
   std::snprintf(text, sizeof text, "%" PRIXPTR, reinterpret_cast<std::uintptr_t>(pointer));
   return text;
@@ -141,7 +142,7 @@ void pipe_process::log_debug(const std::string& text) const {
 }
 
 std::string pipe_process::name() const {
-  return "process:" + hex(this) + " pid:" + std::to_string(pid_);
+  return "process:" + upper_hex(this) + " pid:" + std::to_string(pid_);
 }
 
 // --- Who waits ------------------------------------------------------------------------------------
@@ -315,7 +316,7 @@ bool pipe_process::go_on_writing() {
     if (sent.would_block()) return false;
     if (sent.error) {
       if (logs_debug()) {
-        log_debug("lua pipe write data error pipe:" + hex(this) + " (" +
+        log_debug("lua pipe write data error pipe:" + upper_hex(this) + " (" +
                   std::to_string(sent.error.value()) + ": " + system_text(sent.error) + ")");
       }
       one.error = sent.error == std::errc::broken_pipe ? "closed" : system_text(sent.error);

@@ -24,7 +24,8 @@ class admin_api {
     node& running;
     release_store& store;
     deployment* releases;  ///< Null: it serves a conf file in place.
-    std::string name;      ///< Of the node.
+    node_config& config;
+    std::string name;  ///< Of the node.
   };
   explicit admin_api(parts of) : parts_(of) {}
 
