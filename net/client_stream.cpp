@@ -100,7 +100,14 @@ io_result client_stream::handshake() noexcept {
 }
 
 io_result client_stream::read(std::span<char> into) noexcept {
-  if (!tls_) return receive(fd_.get(), into);
+  if (!tls_) {
+    if (!may_read_) return {0, again};
+    const io_result result = receive(fd_.get(), into);
+    // A short read has emptied the socket: what comes later comes with an edge of its own.
+    const bool is_short = !result.error && result.bytes > 0 && result.bytes < into.size();
+    if (result.would_block() || (is_short && !has_ended_)) may_read_ = false;
+    return result;
+  }
   ERR_clear_error();
   errno = 0;
   const int result = SSL_read(tls_.get(), into.data(), static_cast<int>(into.size()));
@@ -128,14 +135,19 @@ io_result client_stream::write(std::span<const iovec> pieces) noexcept {
   return {total, {}};
 }
 
-bool client_stream::is_quiet() noexcept {
+client_stream::rest client_stream::look() noexcept {
+  if (!tls_ && !may_read_) return rest::quiet;
   char byte = 0;
   const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) return false;
-  return !tls_ || SSL_pending(tls_.get()) == 0;
+  if (n == 0) return rest::ended;
+  if (n > 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) return rest::unread;
+  may_read_ = false;
+  return !tls_ || SSL_pending(tls_.get()) == 0 ? rest::quiet : rest::unread;
 }
 
-void client_stream::on_io(std::uint32_t) noexcept {
+void client_stream::on_io(std::uint32_t events) noexcept {
+  if ((events & ~std::uint32_t{EPOLLOUT}) != 0) may_read_ = true;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) has_ended_ = true;
   if (watcher != nullptr) watcher->on_ready();
 }
 
