@@ -34,7 +34,7 @@ public:
   }
 
 private:
-  static constexpr std::size_t most = 256;
+  static constexpr std::size_t most = 1024;  ///< Some 1.3 KB each.
   std::vector<caf::strong_actor_ptr> resting_;
 };
 
