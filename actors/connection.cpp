@@ -65,7 +65,7 @@ caf::behavior connection::make_behavior() {
   return {
       [this](leave_chain& message) { leave(message.exchange, message.entry); },
       [this](wake_up& message) { handle(message); },
-      [this](stage_due) { enter_again(); },
+      [this](stage_due& message) { stage_is_due(message); },
       [this](close_gracefully) {
         draining_ = true;
         if (state_ == state::idle) close();

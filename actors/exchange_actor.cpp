@@ -56,7 +56,15 @@ void exchange_actor::enter_again_after(std::int64_t ms) {
   loop().timers().arm(stage_timer_, ms);
 }
 
-void exchange_actor::stage_timer::on_timer() noexcept { self->tell(stage_due{}); }
+void exchange_actor::stage_timer::on_timer() noexcept {
+  self->tell(stage_due{self->current_, self->current_->entry});
+}
+
+void exchange_actor::stage_is_due(const stage_due& message) {
+  // It may come too late: for a stage that was left, or for an exchange that has ended.
+  if (!current_ || &*message.exchange != &*current_ || message.entry != current_->entry) return;
+  enter_again();
+}
 
 void exchange_actor::restart() {
   exchange_box& box = *current_;

@@ -7,7 +7,8 @@
 
 namespace troupe::actors {
 namespace {
-constexpr std::size_t most_idle = 256;
+// A request with ten subrequests holds eleven.
+constexpr std::size_t most_idle = 1024;
 }
 
 exchange_ref::exchange_ref(exchange_box* box) noexcept : box_(box) {

@@ -54,8 +54,11 @@ struct leave_chain {
 struct wake_up {
   std::uint64_t token;
 };
-/// To itself: the time that a stage waited for is over.
-struct stage_due {};
+/// To the owner of an exchange: what its stage waited for is over.
+struct stage_due {
+  exchange_ref exchange;
+  std::uint32_t entry = 0;
+};
 /// To an actor that talks to a client: stop at the next good moment.
 struct close_gracefully {};
 /// To itself: the client ended its side before its request got anywhere; look what that means.

@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "actors/idle_actors.hpp"
 #include "lua/post_office.hpp"
 #include "lua/slice.hpp"
 #include "net/client_services.hpp"
@@ -63,6 +64,8 @@ public:
   [[nodiscard]] net::client_services& services() noexcept { return services_; }
   [[nodiscard]] lua::post_office& mail() noexcept { return mail_; }
   [[nodiscard]] exchange_pool& exchanges() noexcept { return *exchanges_; }
+  [[nodiscard]] idle_actors& idle_subrequests() noexcept { return idle_subrequests_; }
+  [[nodiscard]] idle_actors& idle_timers() noexcept { return idle_timers_; }
 
   /// A node-wide unique number for a new connection: nginx's *N.
   std::uint64_t next_connection_number() noexcept { return ++connections_made_ * count_ - (count_ - 1 - index_); }
@@ -96,6 +99,8 @@ private:
   std::vector<caf::resumable*> queue_;
   std::vector<caf::resumable*> batch_;
   std::unique_ptr<exchange_pool> exchanges_;
+  idle_actors idle_subrequests_;
+  idle_actors idle_timers_;
   std::shared_ptr<shard_release> current_;
   std::thread thread_;
   std::mutex signal_mutex_;

@@ -13,7 +13,12 @@ shard_actor::shard_actor(caf::actor_config& config, shard& home)
 
 caf::resumable::resume_result shard_actor::resume(caf::execution_unit* unit,
                                                   std::size_t most_messages) {
-  if (!activate(unit)) return caf::resumable::done;
+  // An actor that runs already needs of activate() only this; the rest of it is 400 instructions.
+  if (getf(is_initialized_flag) && !getf(is_terminated_flag) && has_behavior()) {
+    context(unit);
+  } else if (!activate(unit)) {
+    return caf::resumable::done;
+  }
   auto& mail = mailbox();
   mail.fetch_more();
   for (std::size_t handled = 0; handled < most_messages; ++handled) {

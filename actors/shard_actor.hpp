@@ -73,4 +73,13 @@ spawned<Actor> spawn_on(shard& home, Arguments&&... arguments) {
   return {self, caf::actor_cast<caf::strong_actor_ptr>(handle)};
 }
 
+/// One that rests, or a new one.
+template <class Actor>
+spawned<Actor> spawn_or_wake(shard& home, idle_actors& resting) {
+  caf::strong_actor_ptr one = resting.take();
+  if (!one) return spawn_on<Actor>(home);
+  auto* self = static_cast<Actor*>(caf::actor_cast<caf::abstract_actor*>(one));
+  return {self, std::move(one)};
+}
+
 }  // namespace troupe::actors

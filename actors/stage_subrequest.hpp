@@ -15,7 +15,9 @@ namespace troupe::actors {
 class stage_subrequest final : public net::subrequest {
 public:
   explicit stage_subrequest(exchange_box& parent) : parent_(parent) {}
-  void on_answered() noexcept override { parent_.owner->tell(stage_due{}); }
+  void on_answered() noexcept override {
+    parent_.owner->tell(stage_due{exchange_ref(&parent_), parent_.entry});
+  }
 
 private:
   exchange_box& parent_;

@@ -22,24 +22,26 @@ bool exchange_actor::start_subrequest(net::exchange& parent, net::subrequest& as
   return true;
 }
 
-subrequest_actor::subrequest_actor(caf::actor_config& config, shard& home, exchange_ref parent,
-                                   net::subrequest& asked)
-    : exchange_actor(config, home), parent_(std::move(parent)), asked_(&asked) {
-  asked.runner = this;
-}
+subrequest_actor::subrequest_actor(caf::actor_config& config, shard& home)
+    : exchange_actor(config, home) {}
 
 void subrequest_actor::start(shard& home, exchange_ref parent, net::subrequest& asked) {
-  auto made = spawn_on<subrequest_actor>(home, std::move(parent), asked);
-  made.self->self_ = made.handle;
-  made.self->tell(begin_work{});
+  auto made = spawn_or_wake<subrequest_actor>(home, home.idle_subrequests());
+  subrequest_actor& self = *made.self;
+  self.self_ = std::move(made.handle);
+  self.parent_ = std::move(parent);
+  self.asked_ = &asked;
+  self.has_begun_ = false;
+  asked.runner = &self;
+  self.tell(begin_work{});
 }
 
 caf::behavior subrequest_actor::make_behavior() {
   return {
-      [this](begin_work) { run(); },
+      [this](begin_work) { on_begin(); },
       [this](leave_chain& message) { leave(message.exchange, message.entry); },
       [this](wake_up& message) { handle(message); },
-      [this](stage_due) { enter_again(); },
+      [this](stage_due& message) { stage_is_due(message); },
       [this](closed) { quit(); },
   };
 }
@@ -64,12 +66,18 @@ void subrequest_actor::abandon() noexcept {
 
 void subrequest_actor::end() noexcept {
   parent_ = {};
-  tell(closed{});
+  if (!has_begun_) return;  // Its first message is still to come.
+  if (!home().idle_subrequests().give(self_)) tell(closed{});
   self_ = nullptr;
 }
 
-void subrequest_actor::run() {
-  if (asked_ == nullptr || parent_->owner == nullptr) return;
+void subrequest_actor::on_begin() {
+  has_begun_ = true;
+  if (asked_ == nullptr) {
+    end();
+    return;
+  }
+  if (parent_->owner == nullptr) return;
   exchange_ref exchange = home().exchanges().make();
   exchange_box& box = *exchange;
   const exchange_box& above = *parent_;

@@ -20,10 +20,9 @@ public:
   /// How deep subrequests may be nested (NGX_HTTP_MAX_SUBREQUESTS).
   static constexpr int most_nested = 50;
 
-  subrequest_actor(caf::actor_config& config, shard& home, exchange_ref parent,
-                   net::subrequest& asked);
+  subrequest_actor(caf::actor_config& config, shard& home);
 
-  /// Makes the actor; it begins with its first message.
+  /// Makes the actor, or takes one that rests; it begins with its first message.
   static void start(shard& home, exchange_ref parent, net::subrequest& asked);
 
   caf::behavior make_behavior() override;
@@ -50,13 +49,14 @@ protected:
 
 private:
   void abandon() noexcept override;
-  void run();
+  void on_begin() override;
   void take_over_body(net::exchange& x);
   void end() noexcept;
 
   caf::strong_actor_ptr self_;  ///< Keeps this alive until it has ended.
   exchange_ref parent_;
-  net::subrequest* asked_;      ///< Null: nobody waits.
+  net::subrequest* asked_ = nullptr;  ///< Null: nobody waits.
+  bool has_begun_ = false;      ///< The message that begins the present work has come.
 };
 
 }  // namespace troupe::actors

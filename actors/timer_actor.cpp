@@ -23,21 +23,20 @@ void timer_actor::timer_log::write(log_level level, std::string_view text) const
   origin.log->write(level, line);
 }
 
-timer_actor::timer_actor(caf::actor_config& config, shard& home,
-                         std::shared_ptr<shard_release> release, lua::due_timer timer)
-    : script_actor(config, home),
-      release_(std::move(release)),
-      timer_(std::move(timer)),
-      log_(*this),
-      number_(home.next_connection_number()) {
-  home.add(*this);
-}
+timer_actor::timer_actor(caf::actor_config& config, shard& home)
+    : script_actor(config, home), log_(*this) {}
 
 void timer_actor::start(shard& home, std::shared_ptr<shard_release> release,
                         lua::due_timer timer) {
-  auto made = spawn_on<timer_actor>(home, std::move(release), std::move(timer));
-  made.self->self_ = made.handle;
-  made.self->tell(begin_work{});
+  auto made = spawn_or_wake<timer_actor>(home, home.idle_timers());
+  timer_actor& self = *made.self;
+  self.self_ = std::move(made.handle);
+  self.release_ = std::move(release);
+  self.timer_ = std::move(timer);
+  self.number_ = home.next_connection_number();
+  self.was_told_ = false;
+  home.add(self);
+  self.tell(begin_work{});
 }
 
 caf::behavior timer_actor::make_behavior() {
@@ -46,10 +45,16 @@ caf::behavior timer_actor::make_behavior() {
           [this](closed) { quit(); }};
 }
 
-void timer_actor::on_exit() { end(); }
+// Also the way out when somebody killed this actor: it must not rest.
+void timer_actor::on_exit() {
+  was_told_ = false;
+  end();
+  self_ = nullptr;
+}
 
 void timer_actor::run() {
-  if (release_ == nullptr) return;  // Ended before it began.
+  was_told_ = true;
+  if (release_ == nullptr) return rest();  // Ended before it began.
   if (!release_->machine().timers().begin(timer_)) return end();
   lua::coroutine& entry = *std::exchange(timer_.entry, nullptr);
   lua_pushboolean(entry.state, timer_.is_premature ? 1 : 0);
@@ -79,7 +84,12 @@ void timer_actor::end() noexcept {
   if (has_begun) release_->machine().timers().ended();
   home().remove(*this);
   release_.reset();
-  tell(closed{});
+  rest();
+}
+
+void timer_actor::rest() noexcept {
+  if (!was_told_ || self_ == nullptr) return;  // Its first message is still to come, or it is over.
+  if (!home().idle_timers().give(self_)) tell(closed{});
   self_ = nullptr;
 }
 

@@ -21,10 +21,9 @@ namespace troupe::actors {
 
 class timer_actor final : public script_actor, private resident {
 public:
-  timer_actor(caf::actor_config& config, shard& home, std::shared_ptr<shard_release> release,
-              lua::due_timer timer);
+  timer_actor(caf::actor_config& config, shard& home);
 
-  /// Makes the actor; it begins with its first message.
+  /// Makes the actor, or takes one that rests; it begins with its first message.
   static void start(shard& home, std::shared_ptr<shard_release> release, lua::due_timer timer);
 
   caf::behavior make_behavior() override;
@@ -32,6 +31,16 @@ public:
   const char* name() const override { return "troupe.timer"; }
 
 protected:
+  [[nodiscard]] bool is_hot(message_type type) const noexcept override {
+    return type == &typeid(begin_work) || script_actor::is_hot(type);
+  }
+  void receive(message_type type, caf::type_erased_tuple& content) override {
+    if (type == &typeid(begin_work)) {
+      run();
+    } else {
+      script_actor::receive(type, content);
+    }
+  }
   void on_progress(lua::script& resumed) override;
 
 private:
@@ -52,12 +61,14 @@ private:
   }
   void run();
   void end() noexcept;
+  void rest() noexcept;
 
   caf::strong_actor_ptr self_;  ///< Keeps this alive until the callback has ended.
   std::shared_ptr<shard_release> release_;
   lua::due_timer timer_;
   timer_log log_;
-  std::uint64_t number_;
+  std::uint64_t number_ = 0;
+  bool was_told_ = false;  ///< The message that begins the present work has come.
   std::optional<lua::script> script_;
 };
 

@@ -95,7 +95,7 @@ std::int64_t tcp_socket::timeout_of(side which, bool connecting) const noexcept 
 std::string tcp_socket::peer_text() const {
   std::string text = host_name_;
   if (port_ != 0) text += ":" + std::to_string(port_);
-  if (!address_text_.empty()) text += "(" + address_text_ + ")";
+  if (address_.family() != AF_UNSPEC) text += "(" + address_.host() + ")";
   return text;
 }
 
@@ -238,10 +238,10 @@ tcp_socket::progress tcp_socket::connect(std::string host, std::uint16_t port,
     log_debug("lua tcp socket reconnect without shutting down");
     drop_stream();
   }
-  if (was_used_) log_debug("lua reuse socket upstream ctx");
+  if (was_used_ && logs_debug()) log_debug("lua reuse socket upstream ctx");
   host_name_ = std::move(host);
   port_ = port;
-  address_text_.clear();
+  address_ = {};
   options_ = std::move(options);
   written = {};
   reused_ = 0;
@@ -285,8 +285,10 @@ void tcp_socket::on_turn(std::unique_ptr<net::client_stream> taken, std::uint32_
   const bool was_queued = step_ == step::queued;
   step_ = step::none;
   if (taken) {
-    log_debug("lua tcp socket get keepalive peer: using connection " + hex(taken.get()));
-    address_text_ = taken->peer().host();
+    if (logs_debug()) {
+      log_debug("lua tcp socket get keepalive peer: using connection " + hex(taken.get()));
+    }
+    address_ = taken->peer();
     stream_ = std::move(taken);
     stream_->watcher = this;
     reused_ = reused;
@@ -343,7 +345,7 @@ void tcp_socket::on_resolved(std::span<const net::address> addresses,
 }
 
 tcp_socket::progress tcp_socket::connect_to(const net::address& to) {
-  address_text_ = to.host();
+  address_ = to;
   auto made = std::make_unique<net::client_stream>(host_.loop());
   made->watcher = this;
   net::client_stream& stream = *made;
@@ -394,15 +396,29 @@ tcp_socket::progress tcp_socket::go_on_connecting() {
 
 // --- Writing --------------------------------------------------------------------------------------
 
-tcp_socket::progress tcp_socket::send(std::string bytes) {
+tcp_socket::progress tcp_socket::send(std::string_view bytes) {
   written = {};
   written.sent = bytes.size();
-  output_ = std::move(bytes);
+  // What the kernel takes at once is not copied.
+  const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  const net::io_result first = stream_->write({&piece, 1});
+  if (first.error && !first.would_block()) return send_failed(first.error);
+  if (first.bytes == bytes.size()) return progress::done;
+  output_ = bytes.substr(first.bytes);
   output_at_ = 0;
   step_ = step::sending;
-  const progress now = go_on_sending();
+  const progress now = first.would_block() ? progress::waiting : go_on_sending();
   if (now == progress::done) step_ = step::none;
   return now;
+}
+
+tcp_socket::progress tcp_socket::send_failed(std::error_code error) {
+  log_error(failed("send()", error) + ", upstream: " + peer_text());
+  fail(words(error));
+  write_ended_ = true;
+  output_.clear();
+  if (read_ended_) drop_stream();
+  return progress::done;
 }
 
 tcp_socket::progress tcp_socket::go_on_sending() {
@@ -410,13 +426,7 @@ tcp_socket::progress tcp_socket::go_on_sending() {
     const iovec piece{output_.data() + output_at_, output_.size() - output_at_};
     const net::io_result result = stream_->write({&piece, 1});
     if (result.would_block()) return progress::waiting;
-    if (result.error) {
-      log_error(failed("send()", result.error) + ", upstream: " + peer_text());
-      fail(words(result.error));
-      write_ended_ = true;
-      if (read_ended_) drop_stream();
-      break;
-    }
+    if (result.error) return send_failed(result.error);
     output_at_ += result.bytes;
   }
   if (output_.capacity() > 65536) std::string().swap(output_);
@@ -427,6 +437,11 @@ tcp_socket::progress tcp_socket::go_on_sending() {
 // --- Reading --------------------------------------------------------------------------------------
 
 void tcp_socket::take_input(std::size_t size, std::string& into) {
+  if (input_at_ == 0 && size == input_.size()) {  // The usual answer: all that is there.
+    into.swap(input_);
+    input_.clear();
+    return;
+  }
   into.assign(input_, input_at_, size);
   input_at_ += size;
   if (input_at_ == input_.size()) {
@@ -578,7 +593,7 @@ bool tcp_socket::close() noexcept {
     drop_stream();
     return false;
   }
-  log_debug("lua finalize socket");
+  if (logs_debug()) log_debug("lua finalize socket");
   drop_stream();
   return true;
 }
@@ -588,12 +603,12 @@ const char* tcp_socket::set_keepalive(std::int64_t timeout_ms, std::size_t size,
   if (timed_out_) return "invalid connection";
   if (!input().empty()) return "unread data in buffer";
   switch (client()->look()) {
-    case net::client_stream::state::ended:
+    case net::client_stream::rest::ended:
       log_debug("lua tcp socket keepalive: peer has closed");
       drop_stream();
       return "closed";
-    case net::client_stream::state::unread: return "connection in dubious state";
-    case net::client_stream::state::quiet: break;
+    case net::client_stream::rest::unread: return "connection in dubious state";
+    case net::client_stream::rest::quiet: break;
   }
   if (closes) {
     log_debug("lua tcp socket set keepalive while process exiting, closing connection");
@@ -611,8 +626,10 @@ const char* tcp_socket::set_keepalive(std::int64_t timeout_ms, std::size_t size,
     pool->adopt();
   }
   const std::int64_t idle = timeout_ms >= 0 ? timeout_ms : settings().lua_socket_keepalive_timeout;
-  log_debug(idle > 0 ? "lua tcp socket keepalive timeout: " + std::to_string(idle) + " ms"
-                     : std::string("lua tcp socket keepalive timeout: unlimited"));
+  if (logs_debug()) {
+    log_debug(idle > 0 ? "lua tcp socket keepalive timeout: " + std::to_string(idle) + " ms"
+                       : std::string("lua tcp socket keepalive timeout: unlimited"));
+  }
   std::unique_ptr<net::client_stream> kept(static_cast<net::client_stream*>(stream_.release()));
   pool_ = nullptr;
   pool->give(std::move(kept), reused_, idle);

@@ -79,7 +79,7 @@ public:
 
   // --- Operations: `done` leaves its outcome in read or written ------------------------------------
   progress connect(std::string host, std::uint16_t port, connect_options options);
-  progress send(std::string bytes);
+  progress send(std::string_view bytes);
   progress receive(const read_goal& goal);
   /// A connection of the pool that was shaken hands with as somebody else goes back to it, for
   /// another one or a new one.
@@ -163,6 +163,7 @@ private:
   progress go_on_handshake();
   progress verify_peer();
   progress go_on_sending();
+  progress send_failed(std::error_code error);
   progress go_on_reading();
   bool satisfy(bool at_end);
   bool satisfy_until(bool at_end);
@@ -187,7 +188,7 @@ private:
   std::unique_ptr<net::stream> stream_;
   std::string host_name_;
   std::uint16_t port_ = 0;
-  std::string address_text_;
+  net::address address_;  ///< Of the peer, once it is known.
   connect_options options_;
   net::stream_pool* pool_ = nullptr;  ///< That counts this connection; it lives as long as it does.
   std::uint32_t reused_ = 0;

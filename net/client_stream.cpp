@@ -131,7 +131,14 @@ io_result client_stream::handshake() noexcept {
 }
 
 io_result client_stream::read(std::span<char> into) noexcept {
-  if (!tls_) return receive(fd_.get(), into);
+  if (!tls_) {
+    if (!may_read_) return {0, again};
+    const io_result result = receive(fd_.get(), into);
+    // A short read has emptied the socket: what comes later comes with an edge of its own.
+    const bool is_short = !result.error && result.bytes > 0 && result.bytes < into.size();
+    if (result.would_block() || (is_short && !has_ended_)) may_read_ = false;
+    return result;
+  }
   ERR_clear_error();
   errno = 0;
   const int result = SSL_read(tls_.get(), into.data(), static_cast<int>(into.size()));
@@ -159,24 +166,28 @@ io_result client_stream::write(std::span<const iovec> pieces) noexcept {
   return {total, {}};
 }
 
-client_stream::state client_stream::look() noexcept {
+client_stream::rest client_stream::look() noexcept {
+  if (!tls_ && !may_read_) return rest::quiet;  // The loop would have told.
   char byte = 0;
   const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n == 0) return state::ended;
+  if (n == 0) return rest::ended;
   const bool is_empty = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-  if (n < 0 && !is_empty) return state::ended;
-  if (!tls_) return is_empty ? state::quiet : state::unread;
-  if (is_empty && SSL_pending(tls_.get()) == 0) return state::quiet;
+  if (n < 0 && !is_empty) return rest::ended;
+  if (is_empty) may_read_ = false;
+  if (!tls_) return is_empty ? rest::quiet : rest::unread;
+  if (is_empty && SSL_pending(tls_.get()) == 0) return rest::quiet;
   // It may be no data but a ticket, which is read by looking for data.
   ERR_clear_error();
   const int got = SSL_peek(tls_.get(), &byte, 1);
-  if (got > 0) return state::unread;
+  if (got > 0) return rest::unread;
   const bool is_waiting = SSL_get_error(tls_.get(), got) == SSL_ERROR_WANT_READ;
   ERR_clear_error();
-  return is_waiting ? state::quiet : state::ended;
+  return is_waiting ? rest::quiet : rest::ended;
 }
 
-void client_stream::on_io(std::uint32_t) noexcept {
+void client_stream::on_io(std::uint32_t events) noexcept {
+  if ((events & ~std::uint32_t{EPOLLOUT}) != 0) may_read_ = true;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) has_ended_ = true;
   if (watcher != nullptr) watcher->on_ready();
 }
 

@@ -54,10 +54,10 @@ public:
   [[nodiscard]] int descriptor() const noexcept override { return fd_.get(); }
   [[nodiscard]] const address& peer() const noexcept { return peer_; }
 
-  /// Whether the connection may be used again.
-  enum class state { quiet, unread, ended };
-  [[nodiscard]] state look() noexcept;
-  [[nodiscard]] bool is_quiet() noexcept { return look() == state::quiet; }
+  /// How it rests: open with nothing to read, which is how it may be used again, or not.
+  enum class rest { quiet, ended, unread };
+  [[nodiscard]] rest look() noexcept;
+  [[nodiscard]] bool is_quiet() noexcept { return look() == rest::quiet; }
 
 private:
   struct tls_free {
@@ -74,6 +74,9 @@ private:
   std::unique_ptr<SSL, tls_free> tls_;  ///< Knows session_.
   std::string tls_error_;
   bool is_connecting_ = false;
+  // What the edges of epoll have told: no system call is made to learn what is known.
+  bool may_read_ = false;   ///< False: what was there has been read, no edge has come since.
+  bool has_ended_ = false;  ///< The end, or an error, lies behind what is left to read.
 };
 
 }  // namespace troupe::net

@@ -51,19 +51,30 @@ void part::on_answered() noexcept {
   if (--whole->unanswered == 0) whole->host->wake(whole->token);
 }
 
-std::string text_field(lua_State* state, int table, const char* name) {
-  lua_getfield(state, table, name);
+// Where capture.lua puts what, in the list that describes a request. What was not given is false,
+// and the list of a request without options ends with `sees`.
+enum place : int { uri = 1, args, method, sees, body, forward, headers, vars, ctx };
+
+// The text at that place of the table on top of the stack; "" if none is there. The table keeps it.
+std::string_view text_at(lua_State* state, place where) {
+  lua_rawgeti(state, -1, where);
   std::size_t size = 0;
   const char* text = lua_tolstring(state, -1, &size);
-  std::string result(text != nullptr ? text : "", text != nullptr ? size : 0);
   lua_pop(state, 1);
-  return result;
+  return text != nullptr ? std::string_view(text, size) : std::string_view();
+}
+
+lua_Integer number_at(lua_State* state, place where) {
+  lua_rawgeti(state, -1, where);
+  const lua_Integer number = lua_tointeger(state, -1);
+  lua_pop(state, 1);
+  return number;
 }
 
 // A table of texts, checked by capture.lua: calls `take(name, value)` for each.
 template <class Take>
-void each_field(lua_State* state, int table, const char* name, Take take) {
-  lua_getfield(state, table, name);
+void each_field(lua_State* state, place where, Take take) {
+  lua_rawgeti(state, -1, where);
   if (lua_istable(state, -1)) {
     lua_pushnil(state);
     while (lua_next(state, -2) != 0) {
@@ -80,41 +91,40 @@ void each_field(lua_State* state, int table, const char* name, Take take) {
 
 // Fills `made` from the table on top of the stack. False: what is wrong is in the log.
 bool read_part(lua_State* state, net::exchange& x, part& made) {
-  const int table = lua_gettop(state);
-  std::string uri = text_field(state, table, "uri");
-  made.args = text_field(state, table, "args");
-  if (const auto question = uri.find('?'); question != std::string::npos) {
-    const std::string own = uri.substr(question + 1);
+  std::string_view path = text_at(state, place::uri);
+  made.args = text_at(state, place::args);
+  if (const auto question = path.find('?'); question != std::string_view::npos) {
+    const std::string own(path.substr(question + 1));
     made.args = made.args.empty() ? own : own.empty() ? made.args : own + "&" + made.args;
-    uri.resize(question);
+    path = path.substr(0, question);
   }
-  net::unescape_uri(made.uri, uri, false);
-  lua_getfield(state, table, "method");
-  made.method = static_cast<std::uint32_t>(lua_tointeger(state, -1));
-  lua_pop(state, 1);
-  made.method_name = net::method_text(made.method);
+  net::unescape_uri(made.uri, path, false);
+  made.sees = static_cast<subrequest::variables>(number_at(state, place::sees));
+  if (const auto asked = static_cast<std::uint32_t>(number_at(state, place::method));
+      asked != made.method) {
+    made.method = asked;
+    made.method_name = net::method_text(asked);
+  }
   if (made.method_name.empty()) {
     if (x.enabled(log_level::error)) {
       x.write(log_level::error, "unsupported HTTP method: " + std::to_string(made.method));
     }
     return false;
   }
-  lua_getfield(state, table, "body");
-  made.has_body = !lua_isnil(state, -1);
+  if (lua_objlen(state, -1) <= place::sees) return true;
+  lua_rawgeti(state, -1, place::body);
+  made.has_body = lua_isstring(state, -1) != 0;
   lua_pop(state, 1);
-  made.body = text_field(state, table, "body");
-  lua_getfield(state, table, "forward");
+  made.body = text_at(state, place::body);
+  lua_rawgeti(state, -1, place::forward);
   made.always_forward_body = lua_toboolean(state, -1) != 0;
   lua_pop(state, 1);
-  lua_getfield(state, table, "sees");
-  made.sees = static_cast<subrequest::variables>(lua_tointeger(state, -1));
-  lua_pop(state, 1);
-  each_field(state, table, "headers", [&](std::string_view name, std::string_view value) {
+  each_field(state, place::headers, [&](std::string_view name, std::string_view value) {
     made.headers.emplace_back(name, value);
   });
   bool good = true;
   const net::variable_table& variables = *current.machine->options().variables;
-  each_field(state, table, "vars", [&](std::string_view name, std::string_view value) {
+  each_field(state, place::vars, [&](std::string_view name, std::string_view value) {
     const net::variable_index index = variables.find(name);
     const bool is_changeable = index >= 0 && variables.at(index).changeable;
     if (is_changeable) {
@@ -129,7 +139,7 @@ bool read_part(lua_State* state, net::exchange& x, part& made) {
                               : "\" cannot be assigned a value (maybe you forgot to define it first?)"));
     }
   });
-  lua_getfield(state, table, "ctx");
+  lua_rawgeti(state, -1, place::ctx);
   if (good && lua_istable(state, -1)) {
     made.ctx_slot = current.machine->new_ctx_slot();
     current.machine->push_ctx_tables(state);
@@ -170,19 +180,27 @@ void push_headers(lua_State* state, const subrequest& answered) {
 
 int finish(lua_State* state, void* operation) {
   const std::unique_ptr<capture_wait> wait(static_cast<capture_wait*>(operation));
-  lua_checkstack(state, static_cast<int>(wait->parts.size()) + 6);
+  const int count = static_cast<int>(wait->parts.size());
+  lua_checkstack(state, count + 12);
+  // The names once, for all answers: to make a Lua string takes longer than to set a field.
+  const int names = lua_gettop(state) + 1;
+  for (const char* name : {"status", "body", "truncated", "header"}) lua_pushstring(state, name);
   for (const auto& answered : wait->parts) {
     lua_createtable(state, 0, 4);
+    lua_pushvalue(state, names);
     lua_pushinteger(state, answered->status);
-    lua_setfield(state, -2, "status");
+    lua_rawset(state, -3);
+    lua_pushvalue(state, names + 1);
     lua_pushlstring(state, answered->answer.data(), answered->answer.size());
-    lua_setfield(state, -2, "body");
+    lua_rawset(state, -3);
+    lua_pushvalue(state, names + 2);
     lua_pushboolean(state, answered->truncated ? 1 : 0);
-    lua_setfield(state, -2, "truncated");
+    lua_rawset(state, -3);
+    lua_pushvalue(state, names + 3);
     push_headers(state, *answered);
-    lua_setfield(state, -2, "header");
+    lua_rawset(state, -3);
   }
-  return static_cast<int>(wait->parts.size());
+  return count;
 }
 
 void cancel(void* operation) noexcept { delete static_cast<capture_wait*>(operation); }

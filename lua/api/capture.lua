@@ -5,6 +5,9 @@ local type, select, error, tostring, pairs, next = type, select, error, tostring
 local capture, is_unsafe = native.capture, native.is_unsafe
 
 local get = 2
+-- Places in the list that describes a request to native.capture (capture.cpp's `place`).
+local args_at, method_at, sees_at, body_at, forward_at, headers_at, vars_at, ctx_at =
+  2, 3, 4, 5, 6, 7, 8, 9
 -- How much a subrequest sees of the variables, as native.capture wants it.
 local own, copied, shared = 0, 1, 2
 
@@ -30,29 +33,29 @@ local function request(uri, options, index, level)
     error("bad argument #" .. index .. " to 'capture' (string expected, got " .. type(uri) .. ")", level)
   end
   if is_unsafe(uri) then error("unsafe uri in argument #" .. index .. ": " .. uri, level) end
-  local made = { uri = uri, method = get, sees = own }
-  if not options or next(options) == nil then return made end
+  if not options or next(options) == nil then return { uri, false, get, own } end
+  local made = { uri, false, get, own, false, false, false, false, false }
 
   local args = options.args
   local kind = type(args)
   if kind == "table" then
-    made.args = ngx.encode_args(args)
+    made[args_at] = ngx.encode_args(args)
   elseif kind == "string" or kind == "number" then
-    made.args = tostring(args)
+    made[args_at] = tostring(args)
   elseif args ~= nil then
     error("Bad args option value", level)
   end
 
   local vars = options.vars
   if type(vars) == "table" then
-    made.vars = texts(vars, "vars", level)
+    made[vars_at] = texts(vars, "vars", level)
   elseif vars ~= nil then
     error("Bad vars option value", level)
   end
 
   local headers = options.headers
   if type(headers) == "table" then
-    made.headers = texts(headers, "headers", level)
+    made[headers_at] = texts(headers, "headers", level)
   elseif headers ~= nil then
     error("Bad headers option value", level)
   end
@@ -60,12 +63,12 @@ local function request(uri, options, index, level)
   local share, copy = options.share_all_vars, options.copy_all_vars
   if share ~= nil and type(share) ~= "boolean" then error("Bad share_all_vars option value", level) end
   if copy ~= nil and type(copy) ~= "boolean" then error("Bad copy_all_vars option value", level) end
-  if share then made.sees = shared elseif copy then made.sees = copied end
+  if share then made[sees_at] = shared elseif copy then made[sees_at] = copied end
 
   local method = options.method
   if method ~= nil then
     if type(method) ~= "number" then error("Bad http request method", level) end
-    made.method = method
+    made[method_at] = method
   end
 
   local ctx = options.ctx
@@ -73,15 +76,15 @@ local function request(uri, options, index, level)
     if type(ctx) ~= "table" then
       error("Bad ctx option value type " .. type(ctx) .. ", expected a Lua table", level)
     end
-    made.ctx = ctx
+    made[ctx_at] = ctx
   end
 
   local body = options.body
   if body ~= nil then
     if type(body) ~= "string" and type(body) ~= "number" then error("Bad http request body", level) end
-    made.body = tostring(body)
+    made[body_at] = tostring(body)
   end
-  made.forward = options.always_forward_body and true or false
+  made[forward_at] = options.always_forward_body and true or false
   return made
 end
 

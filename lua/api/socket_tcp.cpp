@@ -181,8 +181,10 @@ int connect(lua_State* state) {
   options.pool_key = text_at(state, 4);
   if (!lua_isnil(state, 5)) options.pool_size = static_cast<std::size_t>(lua_tointeger(state, 5));
   if (!lua_isnil(state, 6)) options.backlog = static_cast<int>(lua_tointeger(state, 6));
-  socket.log_debug("lua tcp socket connect timeout: " +
-                   std::to_string(socket.timeout_of(side::writer, true)));
+  if (socket.logs_debug()) {
+    socket.log_debug("lua tcp socket connect timeout: " +
+                     std::to_string(socket.timeout_of(side::writer, true)));
+  }
   const progress now = socket.connect(text_at(state, 2), static_cast<std::uint16_t>(lua_tointeger(state, 3)),
                                       std::move(options));
   return wait_written(state, socket, now, true, finish_written);
@@ -212,8 +214,10 @@ int timeouts(lua_State* state) {
   for (int i = 0; i < 3; ++i) {
     if (lua_isnil(state, i + 2)) continue;
     *all[i] = static_cast<std::int64_t>(lua_tonumber(state, i + 2));
-    socket.log_debug(std::string("lua tcp socket ") + names[i] +
-                     " timeout: " + std::to_string(*all[i]));
+    if (socket.logs_debug()) {
+      socket.log_debug(std::string("lua tcp socket ") + names[i] +
+                       " timeout: " + std::to_string(*all[i]));
+    }
   }
   return 0;
 }
@@ -233,7 +237,9 @@ int send(lua_State* state) {
   if (socket.is_request() && !socket.is_raw()) {
     return luaL_error(state, "attempt to write to request sockets");
   }
-  std::string bytes = text_at(state, 2);
+  std::size_t size = 0;
+  const char* text = lua_tolstring(state, 2, &size);
+  const std::string_view bytes(text != nullptr ? text : "", text != nullptr ? size : 0);
   if (bytes.empty()) {
     lua_pushinteger(state, 0);
     return 1;
@@ -242,7 +248,7 @@ int send(lua_State* state) {
     socket.log_debug("lua tcp socket send timeout: " +
                      std::to_string(socket.timeout_of(side::writer, false)));
   }
-  return wait_written(state, socket, socket.send(std::move(bytes)), false, finish_sent);
+  return wait_written(state, socket, socket.send(bytes), false, finish_sent);
 }
 
 // Null: it may be read from.
