@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Builds the VMs of a release, one for each shard, side by side on loader threads: makes the VM, compiles
-// every chunk, runs init_by_lua. What the configuration itself holds is compiled once, the other VMs get
-// the bytecode.
+// every chunk, runs init_by_lua.
 //
 // Source   "Releases" of docs/architecture.md.
 // Thread   called by whoever loads, never a shard; it works on threads `load-N` of its own.

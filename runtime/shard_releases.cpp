@@ -20,10 +20,13 @@ void shard_releases::swap(release next, bool keeps_warm) {
   release before = home_.use(std::move(next));
   release oldest = std::exchange(warm_, nullptr);
   if (oldest && oldest.get() != serves) draining_.push_back(oldest);
-  if (!before) return;
-  for (const std::int64_t ms : before->configuration().drain_times) end_after(before, ms, ms);
-  if (keeps_warm) warm_ = std::move(before);
-  else draining_.push_back(before);
+  if (before) {
+    for (const std::int64_t ms : before->configuration().drain_times) end_after(before, ms, ms);
+    if (keeps_warm) warm_ = std::exchange(before, nullptr);
+    else draining_.push_back(before);
+  }
+  // Closing a VM takes longer than the swap: nobody who waits for that has to wait for this.
+  home_.loop().post([before = std::move(before), oldest = std::move(oldest)] {});
 }
 
 void shard_releases::ask(const actors::site* of, std::int64_t timeout_ms) {
