@@ -12,7 +12,9 @@
 #include <future>
 
 #include "actors/stages/lua_stage.hpp"
+#include "actors/shard_release.hpp"
 #include "runtime/loader.hpp"
+#include "runtime/machine_builder.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace troupe::actors {
@@ -37,10 +39,10 @@ public:
     std::ofstream(file) << conf;
     node_options options;
     options.app = file;
-    auto loaded = load_configuration(options, files_);
+    auto loaded = load_configuration(*source_of(options), options, files_);
     EXPECT_TRUE(loaded.has_value());
     site_ = loaded->site;
-    auto machines = build_machines(site_, dicts_, pools_, 1);
+    auto machines = build_machines(site_, pools_, 1);
     EXPECT_TRUE(machines.has_value());
     release_ = shard_release::make(site_, std::move(machines->front()));
     release_->attach(home_);
@@ -95,7 +97,6 @@ private:
   static inline config config_;
   temp_dir folder_;
   log_files files_;
-  dictionaries dicts_;
   lua::thread_pools pools_;
   shard home_;
   std::shared_ptr<site> site_;
