@@ -11,13 +11,8 @@
 #include <fstream>
 #include <future>
 
-#include "actors/shard_release.hpp"
 #include "actors/stages/lua_stage.hpp"
-<<<<<<< ours
 #include "actors/shard_release.hpp"
-=======
-#include "runtime/dictionaries.hpp"
->>>>>>> theirs
 #include "runtime/loader.hpp"
 #include "runtime/machine_builder.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -47,10 +42,6 @@ public:
     auto loaded = load_configuration(*source_of(options), options, files_);
     EXPECT_TRUE(loaded.has_value());
     site_ = loaded->site;
-<<<<<<< ours
-=======
-    dicts_.give(*site_);
->>>>>>> theirs
     auto machines = build_machines(site_, pools_, 1);
     EXPECT_TRUE(machines.has_value());
     release_ = shard_release::make(site_, std::move(machines->front()));
