@@ -229,6 +229,26 @@ coroutine* script::ended(coroutine& co, int results, int& arguments) {
   return nullptr;
 }
 
+namespace {
+// Leaves on the stack what an error gives to ngx.thread.wait. As in ngx_lua, what error() was given comes
+// before the message that it made of it.
+int keep_error_values(lua_State* state) {
+  lua_Debug frame;
+  if (lua_gettop(state) == 2 && lua_type(state, 1) == LUA_TSTRING &&
+      lua_type(state, 2) == LUA_TSTRING && lua_getstack(state, 0, &frame) != 0) {
+    lua_getinfo(state, "S", &frame);
+    std::size_t given_size = 0;
+    std::size_t size = 0;
+    const char* given = lua_tolstring(state, 1, &given_size);
+    const char* message = lua_tolstring(state, 2, &size);
+    if (*frame.what == 'C' && std::string_view(message, size).ends_with({given, given_size})) return 2;
+  }
+  if (lua_gettop(state) > 1) lua_replace(state, 1);
+  lua_settop(state, 1);
+  return 1;
+}
+}  // namespace
+
 coroutine* script::broke(coroutine& co, int, int& arguments) {
   switch (co.kind) {
     case coroutine_kind::entry:
@@ -256,8 +276,7 @@ coroutine* script::broke(coroutine& co, int, int& arguments) {
       if (log_->enabled(net::log_level::error)) {
         log_->write(net::log_level::error, "lua user thread aborted: runtime error: " + error_);
       }
-      const int top = lua_gettop(co.state);
-      return thread_ended(co, false, top > 0 ? 1 : 0, arguments);
+      return thread_ended(co, false, keep_error_values(co.state), arguments);
     }
   }
   return nullptr;
@@ -430,16 +449,10 @@ int script::wait_thread(lua_State* state) {
     if (child == nullptr) continue;  // Over and collected.
     if (child->status == coroutine_state::zombie) {
       const int results = lua_gettop(child->state);
-      const int moved = child->succeeded ? results : std::min(results, 1);
       lua_settop(state, 0);
-      lua_checkstack(state, moved + 1);
+      lua_checkstack(state, results + 1);
       lua_pushboolean(state, child->succeeded ? 1 : 0);
-      if (!child->succeeded && results > 1) {
-        lua_pushvalue(child->state, results);
-        lua_xmove(child->state, state, 1);
-      } else {
-        lua_xmove(child->state, state, moved);
-      }
+      lua_xmove(child->state, state, results);
       child->status = coroutine_state::dead;
       self.release(*child, false);
       return lua_gettop(state);
@@ -470,11 +483,26 @@ int script::kill_thread(lua_State* state) {
     lua_pushliteral(state, "already terminated");
     return 2;
   }
+  self.release_resumed(*child);
   std::erase(self.ready_, child);
   --self.live_threads_;
   self.release(*child, false);
   lua_pushinteger(state, 1);
   return 1;
+}
+
+// What a coroutine that is killed had resumed ends with it.
+void script::release_resumed(coroutine& co) noexcept {
+  for (;;) {
+    const auto found = std::find_if(coroutines_.begin(), coroutines_.end(), [&](const auto& other) {
+      return other->parent == &co && other->kind == coroutine_kind::user;
+    });
+    if (found == coroutines_.end()) return;
+    coroutine& resumed = **found;
+    release_resumed(resumed);
+    std::erase(ready_, &resumed);
+    release(resumed, false);
+  }
 }
 
 bool script::set_abort_handler(lua_State* state) {

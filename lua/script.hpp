@@ -164,6 +164,7 @@ private:
   void remember_wrapped(coroutine& co);
   void register_wait(coroutine& co) noexcept;
   void release(coroutine& co, bool reusable) noexcept;
+  void release_resumed(coroutine& co) noexcept;
   progress conclude(progress p) noexcept;
 
   vm& machine_;
