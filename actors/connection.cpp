@@ -152,6 +152,8 @@ bool connection::sees_client_gone() const noexcept {
       !current()->x.settings->lua_check_client_abort) {
     return false;
   }
+  // Its end may stand behind bytes that nobody will read now.
+  if (end_seen_ && body_mode_ == body_mode::none) return true;
   char byte = 0;
   const ssize_t n = ::recv(socket_.get(), &byte, 1, MSG_PEEK);
   return n == 0 || (n < 0 && errno != EAGAIN);
@@ -433,7 +435,7 @@ void connection::refuse(int status, std::string_view why) {
   exchange_ref exchange = std::move(pending_);
   pending_ = {};
   adopt(std::move(exchange));
-  finish(status == 408 ? 499 : status);  // Who sends too slowly gets no answer.
+  finish(status);
 }
 
 // --- The body --------------------------------------------------------------------------------------
@@ -632,6 +634,7 @@ void connection::send_head(net::exchange& x) {
     x.close_after = true;
   }
   net::write_response_head(x);
+  if (x.wire.size() >= x.settings->postpone_output) write_out(x);
 }
 
 void connection::send_body(net::exchange& x, bool last) {

@@ -242,7 +242,8 @@ void exchange_actor::drop() {
   step_ = step::idle;
   filtering_ = filtering::none;
   completing_ = false;
-  filtered_.release();
+  held_.release();
+  queue_.clear();
   std::string().swap(filter_input_);
 }
 
@@ -255,12 +256,9 @@ void exchange_actor::finish(int status) {
   ++box.entry;  // A stage that was sent it and has not begun must not.
   if (box.handler) box.handler->kill();
   box.subrequest.reset();
-  if (box.filter && filtering_ != filtering::none) {
-    box.filter->kill();
-    filtering_ = filtering::none;
-    }
-  if (status == 444 || status == 499 || status == -1 || (status == 408 && x.header_sent)) {
+  if (status == 444 || status == 499 || status == -1 || status == 408) {
     // Nothing (more) is said to the client.
+    abandon_filters();
     if (status > 0 && !x.header_sent) x.status = x.error_status = status;
     x.aborted = x.failed = true;
     step_ = step::draining;
@@ -273,6 +271,7 @@ void exchange_actor::finish(int status) {
         complete();  // A page of its own was printed: ngx_lua sends that.
         return;
       }
+      abandon_filters();
       x.body_out.clear();
       x.buffering_http10 = false;
       if (!wants_error_pages()) {
@@ -379,7 +378,11 @@ void exchange_actor::complete() {
   }
   x.buffering_http10 = false;
   if (x.eof_sent) {
-    after_output();
+    if (filtering_ != filtering::none) {
+      completing_ = true;
+    } else {
+      after_output();
+    }
     return;
   }
   x.eof_sent = true;
@@ -432,218 +435,6 @@ void exchange_actor::ended() {
   }
   drop();
   on_ended(box);
-}
-
-// --- Output ----------------------------------------------------------------------------------------
-
-void exchange_actor::on_progress(lua::script& resumed) {
-  if (!current_) return;
-  exchange_box& box = *current_;
-  if (box.filter && &resumed == &*box.filter) {
-    if (resumed.state() != lua::script::progress::waiting) filter_progress(resumed);
-    return;
-  }
-  if (!box.handler || &resumed != &*box.handler) return;
-  if (resumed.state() == lua::script::progress::waiting) {
-    net::exchange& x = box.x;
-    // What nginx would have sent by now goes out before the handler's next wait.
-    if (x.header_sent && !x.has_body_filter && x.body_out.size() >= x.settings->postpone_output) {
-      send_body(x, false);
-    }
-    return;
-  }
-  enter_again();
-}
-
-namespace {
-void give_default_type(net::exchange& x) {
-  if (x.content_type.empty() && !x.content_type_suppressed && x.default_type_wanted &&
-      x.settings != nullptr && x.settings->lua_use_default_type) {
-    x.content_type = x.settings->default_type;
-  }
-}
-
-// The lines by which ngx_lua's users follow a request through its phases.
-void trace(const net::exchange& x, std::string_view what) {
-  if (!x.enabled(log_level::debug)) return;
-  x.write(log_level::debug, "lua " + std::string(what) + " filter for user lua code, uri \"" +
-                                std::string(x.uri) + "\"");
-}
-}  // namespace
-
-net::exchange_owner::progress exchange_actor::filter(net::exchange& x, bool last) {
-  exchange_box& box = *current_;
-  filter_last_ = last;
-  if (!x.header_sent) {
-    if (box.place != nullptr && !x.headers_edited) {
-      x.headers_edited = true;
-      for (const auto& edit : box.place->header_edits) edit(box);
-    }
-    if (x.has_header_filter && !x.header_filter_done) {
-      give_default_type(x);
-      if (run_header_filter(box) == progress::waiting) return progress::waiting;
-    }
-    if (x.failed) return progress::failed;
-    if (!commit_head(x)) return progress::failed;
-  }
-  if (x.has_body_filter) {
-    if (run_body_filter(box, last) == progress::waiting) return progress::waiting;
-  } else if (last || x.body_out.size() >= x.settings->postpone_output) {
-    send_body(x, last);
-  }
-  return x.failed ? progress::failed : progress::done;
-}
-
-net::exchange_owner::progress exchange_actor::run_header_filter(exchange_box& box) {
-  net::exchange& x = box.x;
-  x.header_filter_done = true;
-  trace(x, "header");
-  if (!box.filter) box.filter.emplace(box.release->machine(), *this);
-  filtering_ = filtering::header;
-  const auto state =
-      box.filter->start(box.place->header_filter.chunk, lua::phase::header_filter, &x, x);
-  if (state == lua::script::progress::waiting) return progress::waiting;
-  filtering_ = filtering::none;
-  if (state == lua::script::progress::failed) {
-    if (x.enabled(log_level::error)) {
-      x.write(log_level::error,
-              "failed to run header_filter_by_lua*: " + box.filter->error());
-    }
-    x.failed = x.aborted = true;
-    return progress::failed;
-  }
-  apply_filter_status(x);
-  return progress::done;
-}
-
-// ngx.exit in a header filter: another response takes the place of this one.
-void exchange_actor::apply_filter_status(net::exchange& x) {
-  if (const int status = std::exchange(x.filter_status, 0); status != 0 && status != x.error_status) {
-    // The response so far is replaced: by an error page, or by nothing.
-    x.body_out.clear();
-    x.response_length = -1;
-    x.content_type = {};
-    x.status = 0;
-    x.status_line = {};
-    if (status == 444 || status < 0) {
-      x.failed = x.aborted = true;
-    } else if (status >= 300) {
-      x.error_status = status;
-      const std::string_view page = net::special_page(status, x.settings->server_tokens);
-      x.content_type = "text/html";
-      x.response_length = static_cast<std::int64_t>(page.size());
-      x.body_out.append(page);
-    } else {
-      x.status = status;
-      x.error_status = 0;
-      x.response_length = 0;
-    }
-  }
-}
-
-net::exchange_owner::progress exchange_actor::run_body_filter(exchange_box& box, bool last) {
-  net::exchange& x = box.x;
-  if (x.filter_ended) {
-    x.body_out.clear();
-    return progress::done;
-  }
-  if (x.body_out.empty() && !last) {
-    send_body(x, false);
-    return progress::done;
-  }
-  trace(x, "body");
-  filter_input_.assign(x.body_out.flatten());
-  x.body_out.clear();
-  x.filter_chunk = filter_input_;
-  x.filter_eof = last;
-  if (!box.filter) box.filter.emplace(box.release->machine(), *this);
-  filtering_ = filtering::body;
-  const auto state =
-      box.filter->start(box.place->body_filter.chunk, lua::phase::body_filter, &x, x);
-  if (state == lua::script::progress::waiting) return progress::waiting;
-  filtering_ = filtering::none;
-  if (state == lua::script::progress::failed) {
-    if (x.enabled(log_level::error)) {
-      x.write(log_level::error, "failed to run body_filter_by_lua*: " + box.filter->error());
-    }
-    x.failed = x.aborted = true;
-    return progress::failed;
-  }
-  if (box.filter->result_count() > 0 && lua_isnumber(box.filter->results(), 1) &&
-      lua_tointeger(box.filter->results(), 1) == -1) {
-    x.failed = x.aborted = true;
-    return progress::failed;
-  }
-  x.body_out.append(x.filter_chunk);
-  if (x.filter_eof) x.filter_ended = x.eof_sent = true;
-  send_body(x, x.filter_eof);
-  return progress::done;
-}
-
-void exchange_actor::filter_progress(lua::script& resumed) {
-  exchange_box& box = *current_;
-  net::exchange& x = box.x;
-  const filtering was = std::exchange(filtering_, filtering::none);
-  // Take up filter() or run_body_filter() where the filter's wait cut them off.
-  const bool failed = resumed.state() == lua::script::progress::failed;
-  if (!failed && was == filtering::header) apply_filter_status(x);
-  if (failed) {
-    if (x.enabled(log_level::error)) {
-      x.write(log_level::error,
-              std::string("failed to run ") +
-                  (was == filtering::header ? "header" : "body") +
-                  "_filter_by_lua*: " + resumed.error());
-    }
-    x.failed = x.aborted = true;
-  } else if (was == filtering::body && resumed.result_count() > 0 &&
-             lua_isnumber(resumed.results(), 1) && lua_tointeger(resumed.results(), 1) == -1) {
-    x.failed = x.aborted = true;
-  } else if (was == filtering::body) {
-    x.body_out.append(x.filter_chunk);
-    if (x.filter_eof) x.filter_ended = x.eof_sent = true;
-    send_body(x, x.filter_eof);
-  } else if (filter(x, filter_last_) == progress::waiting) {
-    return;
-  }
-  if (const auto waiter = std::exchange(x.filter_waiter, 0); waiter != 0) {
-    wake(static_cast<lua::wait_token>(waiter));
-  }
-  if (completing_) {
-    completing_ = false;
-    after_output();
-  }
-}
-
-bool exchange_actor::not_modified(net::exchange& x) const {
-  if (x.last_modified < 0 || x.disable_not_modified || x.settings->if_modified_since == 0) return false;
-  const net::header_field* since = x.headers.find("If-Modified-Since");
-  if (since == nullptr || x.headers.find("If-None-Match") != nullptr) return false;
-  const auto time = net::parse_http_date(since->value);
-  if (!time) return false;
-  return x.settings->if_modified_since == 1 ? *time == x.last_modified : *time >= x.last_modified;
-}
-
-bool exchange_actor::commit_head(net::exchange& x) {
-  if (x.header_sent) return true;
-  x.header_sent = true;
-  if (x.error_status != 0) {
-    x.status = x.error_status;
-  } else if (x.status == 0) {
-    x.status = 200;
-  }
-  if (x.status == 200 && x.error_status == 0 && !x.is_subrequest && not_modified(x)) {
-    x.status = 304;
-    x.status_line = {};
-    x.content_type = {};
-    x.content_type_suppressed = true;
-    x.response_length = -1;
-  }
-  give_default_type(x);
-  if (x.method == net::method_head || x.status == 204 || x.status == 304 || x.status < 200) {
-    x.header_only = true;
-  }
-  send_head(x);
-  return !x.failed;
 }
 
 }  // namespace troupe::actors

@@ -15,6 +15,8 @@
 // Thread   shard.
 #pragma once
 
+#include <deque>
+
 #include "actors/exchange_box.hpp"
 #include "actors/script_actor.hpp"
 #include "actors/site.hpp"
@@ -116,6 +118,10 @@ private:
   void after_output();
   void log();
   void ended();
+  /// One output through the filters and on; `filter` without its queue.
+  progress pass(net::exchange& x, bool last);
+  void end_filter_runs(net::exchange& x);
+  void abandon_filters() noexcept;
   progress run_header_filter(exchange_box& box);
   static void apply_filter_status(net::exchange& x);
   progress run_body_filter(exchange_box& box, bool last);
@@ -130,12 +136,18 @@ private:
   exchange_ref current_;
   stage_timer stage_timer_;
   step step_ = step::idle;
-  // A filter that waits, and who is to be told.
+  // A filter that waits, with the output that it works on, and what was said meanwhile.
   enum class filtering { none, header, body } filtering_ = filtering::none;
+  struct queued_output {
+    std::uint64_t run = 0;
+    bool last = false;
+    net::output_buffer bytes;
+  };
   bool filter_last_ = false;
   bool completing_ = false;  ///< The filter works for complete(), not for a handler.
-  net::output_buffer filtered_;
+  net::output_buffer held_;  ///< The output whose head the header filter has.
   std::string filter_input_;
+  std::deque<queued_output> queue_;
 };
 
 }  // namespace troupe::actors

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -118,7 +119,7 @@ struct site {
   int most_running_timers = 256;
   int shards = 0;                         ///< worker_processes; 0: auto.
   int location_count = 0;
-  bool rewrite_by_lua_no_postpone = false;
+  std::set<lua::phase> not_postponed;  ///< Whose Lua handler runs before the directives.
   std::shared_ptr<const net::log_context> error_log;
   std::vector<std::string> kept_environment;  ///< `env`.
   std::int64_t init_timeout_ms = 30'000;  ///< lua_init_timeout; 0: any time.

@@ -2,11 +2,22 @@
 #include "actors/worker_actor.hpp"
 
 namespace troupe::actors {
+namespace {
+const net::log_context& log_of(const shard_release& release) {
+  const net::log_context* log = release.configuration().error_log.get();
+  return log != nullptr ? *log : net::null_log();
+}
+}  // namespace
+
+void worker_actor::worker_log::write(net::log_level level, std::string_view text) const noexcept {
+  below_.write(level, std::string(text) + ", context: " + std::string(lua::directive_name(where_)));
+}
 
 worker_actor::worker_actor(caf::actor_config& config, shard& home,
                            std::shared_ptr<shard_release> release, lua::phase where, done on_done)
     : script_actor(config, home),
       release_(std::move(release)),
+      log_(log_of(*release_), where),
       where_(where),
       on_done_(std::move(on_done)) {
   home.add(*this);
@@ -23,8 +34,7 @@ void worker_actor::run(shard& home, std::shared_ptr<shard_release> release, int 
     self.limit_.ms = most_ms;
     home.loop().timers().arm(self.limit_, most_ms);
   }
-  const net::log_context* log = release->configuration().error_log.get();
-  self.script_->start(chunk, where, nullptr, log != nullptr ? *log : net::null_log());
+  self.script_->start(chunk, where, nullptr, self.log_);
   self.on_progress(*self.script_);
 }
 

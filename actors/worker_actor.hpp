@@ -42,12 +42,26 @@ private:
     std::int64_t ms = 0;
     void on_timer() noexcept override;
   };
+  /// Says in whose context a line was written.
+  class worker_log final : public net::log_context {
+  public:
+    worker_log(const net::log_context& below, lua::phase where) : below_(below), where_(where) {}
+    [[nodiscard]] bool enabled(net::log_level level) const noexcept override {
+      return below_.enabled(level);
+    }
+    void write(net::log_level level, std::string_view text) const noexcept override;
+
+  private:
+    const net::log_context& below_;
+    lua::phase where_;
+  };
 
   void end_now() noexcept override { end("stopped"); }
   void end(std::string error) noexcept;
 
   std::shared_ptr<shard_release> release_;
   std::optional<lua::script> script_;
+  worker_log log_;
   lua::phase where_;
   done on_done_;
   limit limit_;

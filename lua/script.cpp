@@ -251,6 +251,26 @@ coroutine* script::ended(coroutine& co, int results, int& arguments) {
   return nullptr;
 }
 
+namespace {
+// Leaves on the stack what an error gives to ngx.thread.wait. As in ngx_lua, what error() was given comes
+// before the message that it made of it.
+int keep_error_values(lua_State* state) {
+  lua_Debug frame;
+  if (lua_gettop(state) == 2 && lua_type(state, 1) == LUA_TSTRING &&
+      lua_type(state, 2) == LUA_TSTRING && lua_getstack(state, 0, &frame) != 0) {
+    lua_getinfo(state, "S", &frame);
+    std::size_t given_size = 0;
+    std::size_t size = 0;
+    const char* given = lua_tolstring(state, 1, &given_size);
+    const char* message = lua_tolstring(state, 2, &size);
+    if (*frame.what == 'C' && std::string_view(message, size).ends_with({given, given_size})) return 2;
+  }
+  if (lua_gettop(state) > 1) lua_replace(state, 1);
+  lua_settop(state, 1);
+  return 1;
+}
+}  // namespace
+
 coroutine* script::broke(coroutine& co, int, int& arguments) {
   switch (co.kind) {
     case coroutine_kind::entry:
@@ -277,7 +297,7 @@ coroutine* script::broke(coroutine& co, int, int& arguments) {
       if (log_->enabled(net::log_level::error)) {
         log_->write(net::log_level::error, "lua user thread aborted: runtime error: " + error_);
       }
-      return thread_ended(co, false, 1, arguments);
+      return thread_ended(co, false, keep_error_values(co.state), arguments);
     }
   }
   return nullptr;
@@ -451,10 +471,9 @@ int script::wait_thread(lua_State* state) {
     lua_State* thread = lua_tothread(state, i);
     const auto mark = coroutine_mark::of(thread);
     if (!mark.has_ended() || mark.script != self.id_) continue;
-    const bool ok = mark.what == coroutine_mark::ended;
-    const int results = ok ? lua_gettop(thread) : 1;
+    const int results = lua_gettop(thread);
     lua_checkstack(state, results + 1);
-    lua_pushboolean(state, ok ? 1 : 0);
+    lua_pushboolean(state, mark.what == coroutine_mark::ended ? 1 : 0);
     lua_xmove(thread, state, results);
     lua_settop(thread, 0);
     coroutine_mark{}.set(thread);
@@ -476,11 +495,26 @@ int script::wait_thread(lua_State* state) {
 
 int script::kill_thread(lua_State* state, coroutine& child) {
   script& self = *child.owner;
+  self.release_resumed(child);
   std::erase(self.ready_, &child);
   --self.live_threads_;
   self.release(child, false);
   lua_pushinteger(state, 1);
   return 1;
+}
+
+// What a coroutine that is killed had resumed ends with it.
+void script::release_resumed(coroutine& co) noexcept {
+  while (co.dependents > 0) {
+    const auto found = std::find_if(coroutines_.begin(), coroutines_.end(), [&](const auto& other) {
+      return other->parent == &co && other->kind == coroutine_kind::user;
+    });
+    if (found == coroutines_.end()) return;
+    coroutine& resumed = **found;
+    release_resumed(resumed);
+    std::erase(ready_, &resumed);
+    release(resumed, false);
+  }
 }
 
 bool script::set_abort_handler(lua_State* state) {

@@ -190,6 +190,7 @@ private:
   void remove(coroutine& co) noexcept;
   void leave_mark(coroutine& co, coroutine_mark mark) noexcept;
   static void anchor(coroutine& co);
+  void release_resumed(coroutine& co) noexcept;
   progress conclude(progress p) noexcept;
 
   vm& machine_;

@@ -46,7 +46,7 @@ int semaphore::wait(lua_State* state, std::int64_t ms) {
   last_ = one;
   ++waiting_;
   one->host->loop().timers().arm(*one, ms);
-  return lua_yield(state, 0);
+  return lua_yield(state, lua_gettop(state));  // Keeps it from the collector.
 }
 
 void semaphore::waiter::on_timer() noexcept {

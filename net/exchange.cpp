@@ -68,7 +68,9 @@ void exchange::reset() noexcept {
   file_position = 0;
   set_arguments.clear();
   body_being_made = stage_waits_flush = false;
-  filter_waiter = 0;
+  filter_run = filter_done = 0;
+  filter_waiters.clear();
+  stage_waits_filter = false;
   body_waiters.clear();
   flush_waiters.clear();
   flush_error = nullptr;

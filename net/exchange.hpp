@@ -73,7 +73,8 @@ public:
   /// Lets pending output go to the client. `waiting`: the socket is full.
   virtual progress flush(exchange& x) = 0;
   /// Lets the output filters work on the pending output and hands the result on; `last`: nothing
-  /// follows. `waiting`: a filter waits; the owner will wake x.filter_waiter.
+  /// follows. `waiting`: a filter waits, for this output or for some before it, behind which this
+  /// stands in line; when run number x.filter_run is over the owner tells those who wait for it.
   virtual progress filter(exchange& x, bool last) = 0;
   /// Hands over the client's side. @param raw  both ways and to the end, else the body for reading.
   /// @param error  why not, if null is returned.
@@ -222,7 +223,14 @@ public:
   bool raw_socket_taken = false;        ///< Both ways: nothing else may be sent.
   bool body_being_made = false;         ///< Between ngx.req.init_body and finish_body.
   std::vector<std::uint64_t> body_waiters;   ///< Tokens of the coroutines that wait for the body.
-  std::uint64_t filter_waiter = 0;      ///< Token of the coroutine whose output a filter works on.
+  std::uint64_t filter_run = 0;         ///< Number of the last output that was given to the filters.
+  std::uint64_t filter_done = 0;        ///< And of the last that they have let go.
+  struct filter_waiter {
+    std::uint64_t run = 0;
+    std::uint64_t token = 0;
+  };
+  std::vector<filter_waiter> filter_waiters;  ///< Coroutines whose output the filters still have.
+  bool stage_waits_filter = false;      ///< The stage waits until they have let go of all output.
   bool stage_waits_flush = false;       ///< The stage waits until the socket has taken all output.
   std::vector<std::uint64_t> flush_waiters;  ///< Tokens of those that wait for an empty socket.
   const char* flush_error = nullptr;    ///< Why they did so in vain.

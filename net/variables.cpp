@@ -425,13 +425,14 @@ variable_table::assigned variable_table::set(exchange& x, variable_index i,
 variable_table::assigned variable_table::set_by_name(exchange& x, std::string_view name,
                                                      variable_value value) const {
   const variable_index i = find(name);
-  if (i < 0) {
+  if (i < 0) return assigned::unknown;
+  if (!at(i).changeable) {
+    // Members of families are nobody's variables until `set` makes them.
     for (const family& f : families) {
       if (name.size() > f.prefix.size() && lower(name).starts_with(f.prefix)) {
-        return assigned::not_changeable;
+        return assigned::unknown;
       }
     }
-    return assigned::unknown;
   }
   return set(x, i, value);
 }

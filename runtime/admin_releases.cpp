@@ -43,7 +43,7 @@ int status_of(deploy_errc error) {
   return 500;
 }
 
-admin_response reply(const deploy_refusal& refused) {
+admin_response answer_of(const deploy_refusal& refused) {
   json body{{"error", text(refused.error)}};
   const auto first = std::ranges::find_if(refused.problems, [](const diagnostic& problem) {
     return problem.level < net::log_level::warn;
@@ -68,7 +68,7 @@ double rounded(double ms) {
   return std::round(ms * 1000) / 1000;
 }
 
-admin_response reply(const deploy_outcome& outcome) {
+admin_response answer_of(const deploy_outcome& outcome) {
   json body{{"release", outcome.release},          {"parent", number_or_null(outcome.parent)},
             {"digest", outcome.digest.text()},     {"changed", json::array()},
             {"load_ms", rounded(outcome.load_ms)}, {"swap_ms", rounded(outcome.swap_ms)}};
@@ -78,8 +78,8 @@ admin_response reply(const deploy_outcome& outcome) {
   return reply(body);
 }
 
-admin_response reply(const deploy_result& result) {
-  return result ? reply(*result) : reply(result.error());
+admin_response answer_of(const deploy_result& result) {
+  return result ? answer_of(*result) : answer_of(result.error());
 }
 
 std::optional<int> number_in(std::string_view text) {
@@ -181,11 +181,11 @@ admin_response admin_api::apply(const admin_request& asked) const {
   const auto held = blobs.keep_all();
   for (const auto& [name, content] : sent->contents) {
     if (auto put = blobs.put(name, content); !put) {
-      return reply(deploy_result(tl::unexpected(
+      return answer_of(deploy_result(tl::unexpected(
           deploy_refusal{deploy_errc::storage_failed, {to_diagnostic(put.error())}, 0})));
     }
   }
-  return reply(parts_.releases->apply({.files = std::move(sent->files),
+  return answer_of(parts_.releases->apply({.files = std::move(sent->files),
                                        .message = std::string(asked.parameter("message")),
                                        .by = author_of(asked),
                                        .expect = *expect}));
@@ -196,7 +196,7 @@ admin_response admin_api::rollback(const admin_request& asked) const {
   if (!to) return to.error();
   const auto expect = release_parameter(asked, "expect");
   if (!expect) return expect.error();
-  return reply(parts_.releases->rollback(*to, author_of(asked), *expect));
+  return answer_of(parts_.releases->rollback(*to, author_of(asked), *expect));
 }
 
 admin_response admin_api::diff(const admin_request& asked) const {

@@ -149,7 +149,7 @@ std::string nginx_version_text(bool with_configure_options) {
   text += "built with " + others + '\n';
   // What scripts look for here is whether a module is there.
   text +=
-      "configure arguments: --with-pcre --with-pcre-jit --with-threads "
+      "configure arguments: --with-pcre --with-pcre-jit --with-threads --with-debug "
       "--add-module=ngx_http_lua_module --add-module=echo-nginx-module\n";
   return text;
 }

@@ -43,13 +43,15 @@ void raise_open_files() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Only what `env` names survives, and TZ, which the log's times need.
+// Only what `env` names survives, TZ, which the log's times need, and where Lua looks for modules.
 void set_environment(const process_settings& settings) {
   std::vector<std::pair<std::string, std::string>> kept;
   auto keep = [&kept](const std::string& name) {
     if (const char* value = std::getenv(name.c_str())) kept.emplace_back(name, value);
   };
   keep("TZ");
+  keep("LUA_PATH");
+  keep("LUA_CPATH");
   for (const auto& [name, value] : settings.environment) {
     if (value) {
       kept.emplace_back(name, *value);

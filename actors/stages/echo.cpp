@@ -27,6 +27,20 @@ void say(exchange_box& box, const echo_command& command) {
   if (!command.no_newline) x.body_out.append('\n');
 }
 
+// Each command's output is a piece of its own for body filters, which may wait.
+verdict pass_filters(exchange_box& box) {
+  net::exchange& x = box.x;
+  if (!x.has_body_filter) return verdict::next;
+  switch (x.owner->filter(x, false)) {
+    case exchange_owner::progress::done: return verdict::next;
+    case exchange_owner::progress::failed: return finish(box, -1);
+    case exchange_owner::progress::waiting: break;
+  }
+  x.step |= begun;
+  x.stage_waits_filter = true;
+  return verdict::wait;
+}
+
 // `echo_location URI [ARGS]`, `echo_subrequest METHOD URI [-q ARGS] [-b BODY] [-f FILE]`.
 std::unique_ptr<net::subrequest> make_subrequest(exchange_box& box, const echo_command& command) {
   net::exchange& x = box.x;
@@ -82,11 +96,18 @@ verdict echo_stage::handle(exchange_box& box) {
     const echo_command& command = commands[x.step & ~begun];
     const bool resumed = (x.step & begun) != 0;
     switch (command.what) {
-      case echo_command::kind::say: say(box, command); break;
+      case echo_command::kind::say:
+        if (!resumed) {
+          say(box, command);
+          if (const verdict v = pass_filters(box); v != verdict::next) return v;
+        }
+        break;
       case echo_command::kind::duplicate: {
+        if (resumed) break;
         const int times = std::atoi(std::string(command.arguments[0].evaluate(x, variables)).c_str());
         const std::string_view text = command.arguments[1].evaluate(x, variables);
         for (int i = 0; i < times; ++i) x.body_out.append(text);
+        if (const verdict v = pass_filters(box); v != verdict::next) return v;
         break;
       }
       case echo_command::kind::sleep:

@@ -18,6 +18,11 @@ namespace {
 // Values of exchange.step.
 constexpr std::uint32_t waits_for_body = 1;
 constexpr std::uint32_t runs = 2;
+
+// Its output is on its way, or in the hands of filters that wait.
+bool has_answered(const net::exchange& x) {
+  return x.header_sent || x.buffering_http10 || x.filter_run != x.filter_done;
+}
 }  // namespace
 
 verdict judge_access(exchange_box& box, int status) {
@@ -115,7 +120,7 @@ verdict lua_stage::judge(exchange_box& box) {
     case phase::log: return verdict::next;
     default:
       // A handler that has said something has answered.
-      if (x.header_sent || x.buffering_http10 || x.failed) return finish(box, 0);
+      if (has_answered(x) || x.failed) return finish(box, 0);
       return handler_.where == phase::access ? judge_access(box, 0) : verdict::next;
   }
 }
@@ -124,7 +129,7 @@ verdict lua_stage::judge_exit(exchange_box& box, int code) {
   net::exchange& x = box.x;
   if (handler_.where == phase::content) return finish(box, code);
   if (code == 0 || code == -5) {
-    if (x.header_sent || x.buffering_http10) return finish(box, 0);
+    if (has_answered(x)) return finish(box, 0);
     return handler_.where == phase::access ? judge_access(box, code) : verdict::next;
   }
   if (handler_.where == phase::access && code >= 300) return judge_access(box, code);

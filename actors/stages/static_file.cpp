@@ -60,20 +60,21 @@ verdict fail(exchange_box& box, const std::string& path, int error) {
 verdict pump(exchange_box& box) {
   net::exchange& x = box.x;
   for (;;) {
+    if (x.failed) return finish(box, -1);
+    if (x.file_position > 0 && x.owner->flush(x) == exchange_owner::progress::waiting) {
+      x.stage_waits_flush = true;
+      return verdict::wait;
+    }
     char* const room = x.body_out.extend(piece_size);
     const ssize_t n = ::pread(x.file.get(), room, piece_size, static_cast<off_t>(x.file_position));
     x.body_out.shrink(piece_size - static_cast<std::size_t>(n > 0 ? n : 0));
     if (n <= 0) return finish(box, 0);
     x.file_position += static_cast<std::uint64_t>(n);
     if (x.file_position >= static_cast<std::uint64_t>(x.response_length)) return finish(box, 0);
-    // Filters that wait would need the stage to be told; files go through them in one piece each.
-    const auto filtered = x.owner->filter(x, false);
-    if (filtered == exchange_owner::progress::failed) return finish(box, -1);
-    if (x.owner->flush(x) == exchange_owner::progress::waiting) {
-      x.stage_waits_flush = true;
+    if (x.owner->filter(x, false) == exchange_owner::progress::waiting) {
+      x.stage_waits_filter = true;
       return verdict::wait;
     }
-    if (x.failed) return finish(box, -1);
   }
 }
 

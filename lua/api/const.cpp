@@ -17,6 +17,7 @@ extern "C" {
 #include "lua/current.hpp"
 #include "lua/vm.hpp"
 #include "net/exchange.hpp"
+#include "net/log.hpp"
 #include "net/settings.hpp"
 #include "net/version.hpp"
 
@@ -61,8 +62,11 @@ int facts(lua_State* state) {
   lua_pop(state, 1);
   static const vm_options none{};
   const vm_options& options = machine != nullptr ? machine->options() : none;
-  lua_createtable(state, 0, 6);
+  lua_createtable(state, 0, 7);
   set(state, "prefix", options.prefix);
+  lua_pushboolean(state,
+                  options.log != nullptr && options.log->enabled(net::log_level::debug) ? 1 : 0);
+  lua_setfield(state, -2, "debug");
   set(state, "shard", options.shard);
   set(state, "shards", options.shards);
   set(state, "version", net::version);

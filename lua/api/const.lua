@@ -32,7 +32,7 @@ ngx.ERR, ngx.WARN, ngx.NOTICE, ngx.INFO, ngx.DEBUG = 4, 5, 6, 7, 8
 
 ngx.config = {
   subsystem = "http",
-  debug = false,
+  debug = facts.debug,  -- As of a build with debugging where the log takes such lines.
   is_console = false,
   nginx_version = facts.nginx_version,
   ngx_lua_version = facts.ngx_lua_version,

@@ -40,6 +40,9 @@ void check_subrequests(lua_State* state, const net::exchange* x) {
   }
 }
 
+// The head is out, or a header filter that waits has it.
+bool has_begun(const net::exchange& x) { return x.header_sent || x.filter_run != x.filter_done; }
+
 // exit(status)
 int exit(lua_State* state) {
   const phase now = running_phase();
@@ -82,12 +85,17 @@ int exec(lua_State* state) {
   std::size_t args_size = 0;
   const char* uri = luaL_checklstring(state, 1, &uri_size);
   const char* args = lua_isnoneornil(state, 2) ? "" : luaL_checklstring(state, 2, &args_size);
-  if (uri_size == 0) return luaL_error(state, "The uri argument is empty");
-  if (x.header_sent) {
+  if (has_begun(x)) {
     return luaL_error(state, "attempt to call ngx.exec after sending out response headers");
   }
   std::string_view path(uri, uri_size);
   std::string_view query(args, args_size);
+  std::string_view own;
+  if (const auto question = path.find('?'); question != std::string_view::npos) {
+    own = path.substr(question + 1);
+    path = path.substr(0, question);
+  }
+  if (path.empty()) return luaL_error(state, "The uri argument is empty");
   if (path.front() == '@') {
     if (!query.empty() && x.enabled(net::log_level::warn)) {
       x.write(net::log_level::warn, "query strings " + std::string(query) +
@@ -102,11 +110,6 @@ int exec(lua_State* state) {
         x.write(net::log_level::error, "unsafe URI \"" + std::string(path) + "\" was detected");
       }
       return luaL_error(state, "unsafe uri");
-    }
-    std::string_view own;
-    if (const auto question = path.find('?'); question != std::string_view::npos) {
-      own = path.substr(question + 1);
-      path = path.substr(0, question);
     }
     // The path of a target is escaped, as a client would send it.
     std::string decoded;
@@ -141,7 +144,7 @@ int redirect(lua_State* state) {
   check_phase(state, output_phases);
   net::exchange& x = *current.exchange;
   check_subrequests(state, &x);
-  if (x.header_sent) {
+  if (has_begun(x)) {
     return luaL_error(state, "attempt to call ngx.redirect after sending out the headers");
   }
   const std::string_view uri(text, size);

@@ -37,6 +37,13 @@ enum code : int {
 
 // Output that nobody asked to flush goes out in pieces of this size.
 constexpr std::size_t write_threshold = 32768;
+constexpr std::size_t usual_postpone_output = 1460;
+
+// Who set postpone_output below what is usual wants output to go at once.
+std::size_t most_held(const net::exchange& x) noexcept {
+  const std::size_t asked = x.settings->postpone_output;
+  return asked < usual_postpone_output ? asked : write_threshold;
+}
 
 int begin() noexcept {
   net::exchange* x = current.exchange;
@@ -63,13 +70,15 @@ void append_number(double number) noexcept {
 
 bool gathers(net::exchange& x) noexcept {
   if (x.header_sent) return false;
-  if (x.buffering_http10) return true;
-  if (x.version < 1001 && x.settings->lua_http10_buffering && x.response_length < 0 &&
-      !x.is_subrequest) {
-    x.buffering_http10 = true;
-    return true;
+  if (!x.buffering_http10 && (x.version >= 1001 || !x.settings->lua_http10_buffering ||
+                              x.response_length >= 0 || x.is_subrequest)) {
+    return false;
   }
-  return false;
+  x.buffering_http10 = true;
+  if (x.enabled(net::log_level::debug)) {
+    x.write(net::log_level::debug, "lua buffering output bufs for the HTTP 1.0 request");
+  }
+  return true;
 }
 
 int commit() noexcept {
@@ -81,7 +90,7 @@ int commit() noexcept {
     x.body_out.clear();
     return header_only;
   }
-  if (x.body_out.size() >= write_threshold) {
+  if (x.body_out.size() >= most_held(x)) {
     if (x.owner->flush(x) == exchange_owner::progress::failed) return filter_error;
   }
   return ok;
@@ -141,8 +150,12 @@ int finish_filter(lua_State* state, void* operation) {
   return 1;
 }
 
-void cancel_filter(void* operation) noexcept {
-  static_cast<net::exchange*>(operation)->filter_waiter = 0;
+// The coroutine is resumed when the filters have let go of all that was said so far. If it dies before,
+// its token finds nobody: what it said goes out all the same.
+int await_filters(lua_State* state, net::exchange& x) {
+  const wait_token token = script::begin_wait(state, &x, finish_filter, nullptr);
+  x.filter_waiters.push_back({x.filter_run, static_cast<std::uint64_t>(token)});
+  return lua_yield(state, 0);
 }
 
 // filter(last): runs the filters over what was said; waits if they do.
@@ -155,10 +168,11 @@ int filter(lua_State* state) {
       return push_failure(state, "nginx output filter error");
     case exchange_owner::progress::waiting: break;
   }
-  x.filter_waiter =
-      static_cast<std::uint64_t>(script::begin_wait(state, &x, finish_filter, cancel_filter));
-  return lua_yield(state, 0);
+  return await_filters(state, x);
 }
+
+// settle(): waits until the filters have let go of all output.
+int settle(lua_State* state) { return await_filters(state, *current.exchange); }
 
 int finish_flush(lua_State* state, void* operation) {
   auto& x = *static_cast<net::exchange*>(operation);
@@ -171,6 +185,12 @@ int finish_flush(lua_State* state, void* operation) {
 int flush(lua_State* state) {
   net::exchange& x = *current.exchange;
   const bool wait = lua_toboolean(state, 1) != 0 && !x.is_subrequest;
+  if (x.buffering_http10) {
+    if (x.enabled(net::log_level::debug)) {
+      x.write(net::log_level::debug, "lua http 1.0 buffering makes ngx.flush() a no-op");
+    }
+    return push_failure(state, "buffering");
+  }
   if (x.failed) return push_failure(state, "nginx output filter error");
   switch (x.owner->flush(x)) {
     case exchange_owner::progress::done: lua_pushinteger(state, 1); return 1;
@@ -186,7 +206,8 @@ int flush(lua_State* state) {
   return lua_yield(state, 0);
 }
 
-// state(): what flush and eof decide by. -> header_sent, gathering, eof, has output, raw
+// state(): what flush and eof decide by. -> header_sent, gathering, eof, has output, raw,
+// the filters wait
 int state(lua_State* state) {
   net::exchange* x = current.exchange;
   if (x == nullptr) return 0;
@@ -195,7 +216,8 @@ int state(lua_State* state) {
   lua_pushboolean(state, x->eof_sent);
   lua_pushboolean(state, !x->body_out.empty() || x->body_bytes_sent > 0);
   lua_pushboolean(state, x->raw_socket_taken);
-  return 5;
+  lua_pushboolean(state, x->filter_run != x->filter_done);
+  return 6;
 }
 
 // eof(): the output is complete.
@@ -213,7 +235,8 @@ int eof(lua_State* state) {
 }
 
 constexpr luaL_Reg functions[] = {
-    {"filter", filter}, {"flush", flush}, {"state", state}, {"eof", eof}, {nullptr, nullptr}};
+    {"filter", filter}, {"settle", settle}, {"flush", flush},
+    {"state", state},   {"eof", eof},       {nullptr, nullptr}};
 
 }  // namespace
 

@@ -109,11 +109,15 @@ function ngx.flush(...)
     error("bad argument #1 to 'flush' (boolean expected, got " .. type(wait) .. ")", 2)
   end
   check.phase(check.output_phases)
-  local sent, gathering, eof, has_output, raw = native.state()
+  local sent, gathering, eof, has_output, raw, filtering = native.state()
   if sent == nil then error("no request found", 2) end
+  while filtering do
+    native.settle()
+    sent, gathering, eof, has_output, raw, filtering = native.state()
+  end
   if raw then return nil, "raw request socket acquired" end
   if eof then return nil, "seen eof" end
-  if gathering then return nil, "buffering" end
+  if gathering then return native.flush(wait) end
   if not sent or (not has_output and not wait) then return nil, "nothing to flush" end
   return native.flush(wait)
 end

@@ -246,6 +246,13 @@ int set_body_file(lua_State* state) {
   return 0;
 }
 
+// Whether Lua reads the body itself: then it may keep what it has read.
+int reads_by_socket(lua_State* state) {
+  const exchange* x = current.exchange;
+  lua_pushboolean(state, x != nullptr && x->socket_taken ? 1 : 0);
+  return 1;
+}
+
 // init_body(size): nil for the configured size.
 int init_body(lua_State* state) {
   exchange& x = *current.exchange;
@@ -284,6 +291,7 @@ constexpr luaL_Reg functions[] = {{"read_body", read_body},
                                   {"discard_body", discard_body},
                                   {"set_body_data", set_body_data},
                                   {"set_body_file", set_body_file},
+                                  {"reads_by_socket", reads_by_socket},
                                   {"init_body", init_body},
                                   {"append_body", append_body},
                                   {"finish_body", finish_body},

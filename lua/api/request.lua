@@ -194,7 +194,7 @@ end
 function req.init_body(...)
   local count = select("#", ...)
   if count > 1 then error("expecting 0 or 1 argument but seen " .. count, 2) end
-  need_read()
+  if not native.reads_by_socket() then need_read() end
   local buffer_size
   if count == 1 then
     buffer_size = tonumber((...))

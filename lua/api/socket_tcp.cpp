@@ -118,7 +118,7 @@ int wait_written(lua_State* state, tcp_socket& socket, progress now, bool connec
   cancel_unwaitable(state, socket);
   const wait_token token = script::begin_wait(state, &socket, finish, cancel_writer);
   socket.begin_wait(side::writer, token, socket.timeout_of(side::writer, connecting));
-  return lua_yield(state, 0);
+  return lua_yield(state, lua_gettop(state));  // Keeps the socket from the collector.
 }
 
 int wait_read(lua_State* state, tcp_socket& socket, progress now) {
@@ -126,7 +126,7 @@ int wait_read(lua_State* state, tcp_socket& socket, progress now) {
   cancel_unwaitable(state, socket);
   const wait_token token = script::begin_wait(state, &socket, finish_read, cancel_reader);
   socket.begin_wait(side::reader, token, socket.timeout_of(side::reader, false));
-  return lua_yield(state, 0);
+  return lua_yield(state, lua_gettop(state));  // Keeps the socket from the collector.
 }
 
 // --- Making and connecting ------------------------------------------------------------------------

@@ -84,7 +84,7 @@ void cancel(void* operation) noexcept { static_cast<udp_socket*>(operation)->can
 int wait(lua_State* state, udp_socket& socket, progress now, int (*finish)(lua_State*, void*)) {
   if (now == progress::done) return finish(state, &socket);
   socket.begin_wait(script::begin_wait(state, &socket, finish, cancel));
-  return lua_yield(state, 0);
+  return lua_yield(state, lua_gettop(state));  // Keeps the socket from the collector.
 }
 
 // set_peer(socket, host, port)

@@ -206,6 +206,7 @@ std::shared_ptr<actors::site> builder::build(const std::vector<directive>& tree)
   top.settings.config = given_.config;
   scope_ = &top;
   if (!given_.app_folder.empty() && reads_code_anew(tree)) site_->code_prefix = given_.app_folder;
+  name_variables(tree);
   read(tree);
   site_->error_log = error_log(top.error_logs, nullptr);
   if (!top.error_logs.empty()) {
@@ -218,6 +219,18 @@ std::shared_ptr<actors::site> builder::build(const std::vector<directive>& tree)
   connect_listens();
   scope_ = nullptr;
   return site_;
+}
+
+// What `set` and its kin make may be used in places that stand before them. What is wrong with a name
+// is reported when its directive is applied.
+void builder::name_variables(const std::vector<directive>& block) {
+  for (const directive& entry : block) {
+    if ((entry.name == "set" || entry.name.starts_with("set_by_lua")) && !entry.args.empty() &&
+        entry.args[0].size() > 1 && entry.args[0].front() == '$') {
+      site_->variables.define(std::string_view(entry.args[0]).substr(1));
+    }
+    name_variables(entry.children);
+  }
 }
 
 void builder::read(const std::vector<directive>& block) {
@@ -334,11 +347,7 @@ void builder::finish_location(actors::location& place, scope& of) {
     // directives come first, and rules before access_by_lua.
     auto order = [&](const std::shared_ptr<const actors::stage_spec>& spec) {
       const bool is_lua = spec->name.find("_by_lua") != std::string::npos;
-      return rank(spec->where) * 2 + (is_lua ? (site_->rewrite_by_lua_no_postpone &&
-                                                        spec->where == lua::phase::rewrite
-                                                    ? -1
-                                                    : 1)
-                                             : 0);
+      return rank(spec->where) * 2 + (is_lua ? (site_->not_postponed.contains(spec->where) ? -1 : 1) : 0);
     };
     std::stable_sort(place.stages.begin(), place.stages.end(),
                      [&](const auto& a, const auto& b) { return order(a) < order(b); });

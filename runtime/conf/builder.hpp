@@ -136,6 +136,7 @@ private:
   std::string name_groups(lua::regex& pattern);
   friend void apply_server(builder&, const directive&);
   void read(const std::vector<directive>& block);
+  void name_variables(const std::vector<directive>& block);
   void connect_listens();
   std::shared_ptr<const net::log_context> error_log(const std::vector<error_log_target>& targets,
                                                     const directive* at);

@@ -127,8 +127,9 @@ void load_resty_core(builder& b, const directive& d) {
             "v0.10.16)");
 }
 
+template <phase Where>
 void no_postpone(builder& b, const directive& d) {
-  b.site().rewrite_by_lua_no_postpone = d.args[0] == "on";
+  if (d.args[0] == "on") b.site().not_postponed.insert(Where);
 }
 
 constexpr context_set hsl = http_server_location;
@@ -242,8 +243,9 @@ constexpr directive_row rows[] = {
     lua_value("lua_socket_send_lowat", hsli, "size", "0", "Accepted without effect.", accept),
     lua_flag("lua_load_resty_core", context::http, "on", "Accepted: it is always there.", load_resty_core),
     lua_flag("rewrite_by_lua_no_postpone", context::http, "off",
-             "Runs rewrite_by_lua before the rewrite directives.", no_postpone),
-    lua_flag("access_by_lua_no_postpone", context::http, "off", "Accepted without effect.", accept),
+             "Runs rewrite_by_lua before the rewrite directives.", no_postpone<phase::rewrite>),
+    lua_flag("access_by_lua_no_postpone", context::http, "off",
+             "Runs access_by_lua before allow, deny and auth_request.", no_postpone<phase::access>),
     lua_flag("precontent_by_lua_no_postpone", context::http, "off", "Accepted without effect.", accept),
     lua_flag("lua_sa_restart", context::http, "on", "Accepted without effect.", accept),
     lua_value("lua_malloc_trim", context::http, "number", "1000", "Accepted without effect.", accept),
