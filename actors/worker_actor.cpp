@@ -10,6 +10,8 @@ const net::log_context& log_of(const shard_release& release) {
 }  // namespace
 
 void worker_actor::worker_log::write(net::log_level level, std::string_view text) const noexcept {
+  // As nginx, which does not say it of exit_worker_by_lua.
+  if (where_ != lua::phase::init_worker) return below_.write(level, text);
   below_.write(level, std::string(text) + ", context: " + std::string(lua::directive_name(where_)));
 }
 

@@ -11,7 +11,7 @@ local concat = table.concat
 local ffi_string, ffi_gc = ffi.string, ffi.gc
 local bor, band = bit.bor, bit.band
 local c_exec, c_destroy = c.exec, c.destroy
-local unset = ffi.cast("size_t", -1)
+local unset = ffi.cast("size_t", -1LL)
 
 local no_match = -1
 -- Bits as in re.cpp; `o` is for us alone.

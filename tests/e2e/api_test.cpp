@@ -115,6 +115,15 @@ TEST_F(api, variables_and_context) {
         {"ngx.say(tostring(ngx.ctx.a))", "nil\n"}});
 }
 
+TEST_F(api, groups_of_an_expression_that_took_no_part_are_false_wherever_they_stand) {
+  says({{"local m = ngx.re.match('ac', '(x)?a(b)?(c)(d)?', 'jo') ngx.say(tostring(m[1]), tostring(m[2]), m[3], tostring(m[4]))",
+         "falsefalsecfalse\n"},
+        {"ngx.say(tostring(ngx.re.find('ac', 'a(b)?(c)', 'jo', nil, 1)))", "nil\n"},
+        {"local m = ngx.re.match('ac', 'a(?<b>b)?(c)') ngx.say(tostring(m.b))", "false\n"},
+        {"ngx.say((ngx.re.gsub('ac', 'a(b)?(c)', function(m) return tostring(m[1]) .. m[2] end)))", "falsec\n"},
+        {"ngx.say((ngx.re.gsub('ac', 'a(b)?(c)', '[$1][$2]')))", "[][c]\n"}});
+}
+
 TEST_F(api, time_text_and_digests) {
   says({{"ngx.say(ngx.http_time(1290079655), ' ', ngx.cookie_time(1290079655))", "Thu, 18 Nov 2010 11:27:35 GMT Thu, 18-Nov-10 11:27:35 GMT\n"},
         {"ngx.say(ngx.parse_http_time('Thu, 18 Nov 2010 11:27:35 GMT'))", "1290079655\n"},
