@@ -39,7 +39,11 @@ void call(thread_job& job, vm& machine) {
   } const at_end{state, top};
   lua_getglobal(state, "require");
   lua_pushlstring(state, job.module.data(), job.module.size());
-  if (lua_pcall(state, 1, 1, 0) != 0) {
+  const auto run = [&](int arguments, int results) {
+    const memory_cap::scope held(machine.memory(), true);
+    return lua_pcall(state, arguments, results, 0) == 0;
+  };
+  if (!run(1, 1)) {
     job.error = error_text(state);
     return;
   }
@@ -58,7 +62,7 @@ void call(thread_job& job, vm& machine) {
     return;
   }
   for (const carried_value& argument : job.arguments) argument.push(state);
-  if (lua_pcall(state, static_cast<int>(job.arguments.size()), LUA_MULTRET, 0) != 0) {
+  if (!run(static_cast<int>(job.arguments.size()), LUA_MULTRET)) {
     job.error = error_text(state);
     return;
   }

@@ -55,6 +55,16 @@ std::string start_error(const lua::chunk_source& chunk) {
          " error: ";
 }
 
+// How much of the error is the path that it begins with; 0: it does not. Lua shows an end of long ones:
+// "...ees/0a1b/lua/a.lua:3: text".
+std::size_t named_path(std::string_view error, std::string_view path) {
+  const auto colon = error.find(':');
+  if (colon == std::string_view::npos) return 0;
+  const std::string_view named = error.substr(0, colon);
+  const bool is_cut = named.starts_with("...") && path.ends_with(named.substr(3));
+  return named == path || is_cut ? colon : 0;
+}
+
 // Lua says `content_by_lua(nginx.conf:12):3: text`; the line in the file follows from it.
 diagnostic chunk_problem(const lua::chunk_source& chunk, const std::string& error) {
   diagnostic problem;
@@ -65,10 +75,10 @@ diagnostic chunk_problem(const lua::chunk_source& chunk, const std::string& erro
     problem.file = chunk.file;
     problem.line = static_cast<unsigned>(chunk.line);
     // "PATH:3: text" names the place itself.
-    if (error.starts_with(chunk.path + ":")) {
+    if (const std::size_t size = named_path(error, chunk.path); size > 0) {
       problem.file = chunk.path;
-      problem.line = static_cast<unsigned>(std::atoi(error.c_str() + chunk.path.size() + 1));
-      const auto colon = error.find(':', chunk.path.size() + 1);
+      problem.line = static_cast<unsigned>(std::atoi(error.c_str() + size + 1));
+      const auto colon = error.find(':', size + 1);
       if (colon != std::string::npos) problem.reason = error.substr(std::min(colon + 2, error.size()));
     }
     return problem;

@@ -14,6 +14,9 @@
 namespace troupe {
 namespace {
 
+// Enough to tell trees apart, and so short that Lua shows whole paths in its messages.
+constexpr std::size_t name_digits = 16;
+
 namespace fs = std::filesystem;
 using cluster::refusal;
 using cluster::refusal_errc;
@@ -132,7 +135,7 @@ tl::expected<std::string, refusal> lay_out_tree(const cluster::disk& files,
                                                 const cluster::manifest& wanted,
                                                 const std::string& trees) {
   if (auto fine = wanted.check(); !fine) return tl::unexpected(std::move(fine.error()));
-  const std::string folder = trees + '/' + wanted.id().hex();
+  const std::string folder = trees + '/' + wanted.id().hex().substr(0, name_digits);
   struct stat found;
   if (lstat(folder.c_str(), &found) == 0) {
     if (S_ISDIR(found.st_mode)) {

@@ -82,7 +82,7 @@ TEST(coroutine, one_that_waits_is_kept_while_its_resumer_is_all_that_has_it) {
             "slept");
 }
 
-TEST(coroutine, one_goes_on_when_the_light_thread_that_resumed_it_is_killed) {
+TEST(coroutine, one_ends_with_the_killed_light_thread_that_resumed_it) {
   EXPECT_EQ(answer(R"(
       local said = {}
       local thread = ngx.thread.spawn(function()
@@ -93,8 +93,8 @@ TEST(coroutine, one_goes_on_when_the_light_thread_that_resumed_it_is_killed) {
       thread = nil
       collectgarbage() collectgarbage()
       ngx.sleep(0.1)
-      ngx.print(said[1], " ", tostring(said[2])))"),
-            "went on nil");
+      ngx.print(tostring(said[1]), " ", tostring(said[2])))"),
+            "nil nil");
 }
 
 TEST(light_thread, one_that_has_ended_can_be_waited_for_as_long_as_somebody_has_it) {

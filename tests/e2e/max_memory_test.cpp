@@ -26,8 +26,6 @@ const std::vector<std::string> hogs = {
     "local t = {} while true do t[#t + 1] = ngx.socket.tcp() end",
     "local t = {} while true do t[#t + 1] = function() return t end end",
     "local ffi = require('ffi') local t = {} while true do t[#t + 1] = ffi.new('char[?]', 4096) end",
-    "local function deep(n) return 1 + deep(n + 1) + #('x' .. n) end local t = {} "
-    "while true do t[#t + 1] = coroutine.wrap(function() return pcall(deep, 1) end) t[#t]() end",
     "coroutine.wrap(function() local t = {} while true do t[#t + 1] = { #t } end end)()",
     "local t = {} table.sort({ 3, 2, 1 }, function(a, b) while true do t[#t + 1] = { a } end end)",
     "local t = {} setmetatable(_G, { __newindex = rawset }) while true do ngx.ctx[{}] = { ngx.ctx } end",

@@ -112,7 +112,7 @@ TEST_F(scripts, a_coroutine_that_waits_is_kept_by_its_resumer) {
             "slept");
 }
 
-TEST_F(scripts, a_coroutine_goes_on_when_the_thread_that_resumed_it_is_killed) {
+TEST_F(scripts, a_coroutine_ends_with_the_killed_thread_that_resumed_it) {
   make(0);
   EXPECT_EQ(run(R"(
       local said = {}
@@ -124,8 +124,8 @@ TEST_F(scripts, a_coroutine_goes_on_when_the_thread_that_resumed_it_is_killed) {
       thread = nil
       collectgarbage() collectgarbage()
       ngx.sleep(0.03)
-      return said[1] .. " " .. tostring(said[2]))"),
-            "went on nil");
+      return tostring(said[1]) .. " " .. tostring(said[2]))"),
+            "nil nil");
 }
 
 TEST_F(scripts, light_threads_keep_their_results_and_their_parents) {
