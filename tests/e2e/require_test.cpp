@@ -54,7 +54,7 @@ TEST(require, says_what_is_wrong_with_a_module) {
             "loop or previous error loading module 'loop'\n"
             "broken.lua:1: alas\n"
             "loop or previous error loading module 'broken'\n"
-            "error loading module 'syntax' from file 'syntax.lua':\n"
+            "error loading module 'syntax' from file 'syntax.lua'syntax.lua:1: unexpected symbol near 'return'\n"
             "module 'no.such.thing' not found:\n"
             "bad argument #1 to 'require' (string expected, got no value)\n"
             "bad argument #1 to 'require' (string expected, got table)\n");
