@@ -40,7 +40,7 @@ class edited : public test_node {
     change(from, to);
     while (served() == before) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  [[nodiscard]] std::size_t served() const { return count("new configuration serves"); }
+  [[nodiscard]] std::size_t served() const { return count(" serves, loaded in "); }
   [[nodiscard]] std::size_t count(const std::string& what) const {
     const std::string text = log();
     std::size_t n = 0;
