@@ -55,6 +55,22 @@ std::string start_error(const lua::chunk_source& chunk) {
          " error: ";
 }
 
+// How many characters of "PATH:3: text" are the path, of which Lua shows only the end when it is
+// long: "...h/a.lua:3: text". 0: it does not begin with it.
+std::size_t path_in_front(std::string_view error, std::string_view path) {
+  if (error.starts_with(path)) return error.substr(path.size()).starts_with(':') ? path.size() : 0;
+  constexpr std::string_view cut = "...";
+  if (!error.starts_with(cut)) return 0;
+  const std::size_t name = path.size() - (path.find_last_of('/') + 1);
+  for (std::size_t rest = path.size(); rest >= std::max<std::size_t>(name, 1); --rest) {
+    const std::string_view shown = error.substr(cut.size());
+    if (shown.starts_with(path.substr(path.size() - rest)) && shown.substr(rest).starts_with(':')) {
+      return cut.size() + rest;
+    }
+  }
+  return 0;
+}
+
 // Lua says `content_by_lua(nginx.conf:12):3: text`; the line in the file follows from it.
 diagnostic chunk_problem(const lua::chunk_source& chunk, const std::string& error) {
   diagnostic problem;
@@ -65,10 +81,10 @@ diagnostic chunk_problem(const lua::chunk_source& chunk, const std::string& erro
     problem.file = chunk.file;
     problem.line = static_cast<unsigned>(chunk.line);
     // "PATH:3: text" names the place itself.
-    if (error.starts_with(chunk.path + ":")) {
+    if (const std::size_t named = path_in_front(error, chunk.path); named > 0) {
       problem.file = chunk.path;
-      problem.line = static_cast<unsigned>(std::atoi(error.c_str() + chunk.path.size() + 1));
-      const auto colon = error.find(':', chunk.path.size() + 1);
+      problem.line = static_cast<unsigned>(std::atoi(error.c_str() + named + 1));
+      const auto colon = error.find(':', named + 1);
       if (colon != std::string::npos) problem.reason = error.substr(std::min(colon + 2, error.size()));
     }
     return problem;
