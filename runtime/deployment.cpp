@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <set>
+#include <thread>
+#include <tuple>
 
 #include "cluster/folder_reader.hpp"
 #include "runtime/app_folder.hpp"
@@ -202,7 +204,12 @@ deploy_result deployment::apply_locked(deploy_order& order) {
   }
   const auto source = lay_out(order.files, outcome.digest, 0);
   if (!source) return tl::unexpected(source.error());
-  auto prepared = node_.prepare(*source);
+  auto prepared = [&] {
+    // The disk writes the contents while the release is loaded. What fails here, the commit finds
+    // out again and tells.
+    const std::jthread writing([this] { std::ignore = store_.blobs().flush(); });
+    return node_.prepare(*source);
+  }();
   if (!prepared) return tl::unexpected(refuse(deploy_errc::check_failed, prepared.error()));
 
   const auto number = store_.commit({.manifest = std::move(order.files),

@@ -55,14 +55,20 @@ std::string start_error(const lua::chunk_source& chunk) {
          " error: ";
 }
 
-// How much of the error is the path that it begins with; 0: it does not. Lua shows an end of long ones:
-// "...ees/0a1b/lua/a.lua:3: text".
-std::size_t named_path(std::string_view error, std::string_view path) {
-  const auto colon = error.find(':');
-  if (colon == std::string_view::npos) return 0;
-  const std::string_view named = error.substr(0, colon);
-  const bool is_cut = named.starts_with("...") && path.ends_with(named.substr(3));
-  return named == path || is_cut ? colon : 0;
+// How many characters of "PATH:3: text" are the path, of which Lua shows only the end when it is
+// long: "...h/a.lua:3: text". 0: it does not begin with it.
+std::size_t path_in_front(std::string_view error, std::string_view path) {
+  if (error.starts_with(path)) return error.substr(path.size()).starts_with(':') ? path.size() : 0;
+  constexpr std::string_view cut = "...";
+  if (!error.starts_with(cut)) return 0;
+  const std::size_t name = path.size() - (path.find_last_of('/') + 1);
+  for (std::size_t rest = path.size(); rest >= std::max<std::size_t>(name, 1); --rest) {
+    const std::string_view shown = error.substr(cut.size());
+    if (shown.starts_with(path.substr(path.size() - rest)) && shown.substr(rest).starts_with(':')) {
+      return cut.size() + rest;
+    }
+  }
+  return 0;
 }
 
 // Lua says `content_by_lua(nginx.conf:12):3: text`; the line in the file follows from it.
@@ -75,10 +81,10 @@ diagnostic chunk_problem(const lua::chunk_source& chunk, const std::string& erro
     problem.file = chunk.file;
     problem.line = static_cast<unsigned>(chunk.line);
     // "PATH:3: text" names the place itself.
-    if (const std::size_t size = named_path(error, chunk.path); size > 0) {
+    if (const std::size_t named = path_in_front(error, chunk.path); named > 0) {
       problem.file = chunk.path;
-      problem.line = static_cast<unsigned>(std::atoi(error.c_str() + size + 1));
-      const auto colon = error.find(':', size + 1);
+      problem.line = static_cast<unsigned>(std::atoi(error.c_str() + named + 1));
+      const auto colon = error.find(':', named + 1);
       if (colon != std::string::npos) problem.reason = error.substr(std::min(colon + 2, error.size()));
     }
     return problem;

@@ -12,8 +12,8 @@
 
 #include "actors/shard.hpp"
 #include "actors/slice_watchdog.hpp"
-#include "actors/worker_actor.hpp"
 #include "runtime/dictionaries.hpp"
+#include "runtime/init_workers.hpp"
 #include "runtime/listeners.hpp"
 #include "runtime/live_releases.hpp"
 #include "runtime/loader.hpp"
@@ -298,39 +298,11 @@ void node::impl::each_shard(const std::function<void(shard_place&)>& work) {
 
 tl::expected<void, diagnostics> node::impl::init_workers(const machines& on_shards,
                                                          const actors::site& site) {
-  std::vector<std::future<std::string>> results;
+  std::vector<worker_place> where;
   for (std::size_t i = 0; i < places.size(); ++i) {
-    auto result = std::make_shared<std::promise<std::string>>();
-    results.push_back(result->get_future());
-    places[i]->shard->post([&place = *places[i], release = on_shards[i], &site, result] {
-      if (place.is_stopping) return;  // The promise goes unkept.
-      actors::shard& home = *place.shard;
-      release->attach(home);
-      if (site.init_worker < 0) {
-        release->machine().guard_globals();
-        result->set_value({});
-        return;
-      }
-      actors::worker_actor::run(home, release, site.init_worker, lua::phase::init_worker,
-                                site.init_timeout_ms, [result, release](std::string error) {
-                                  release->machine().guard_globals();
-                                  result->set_value(std::move(error));
-                                });
-    });
+    where.push_back({places[i]->shard.get(), &places[i]->is_stopping, on_shards[i]});
   }
-  diagnostics problems;
-  for (auto& each : results) {
-    std::string error = "the node stops";  // A shard that has ended runs no task any more.
-    try {
-      error = each.get();
-    } catch (const std::future_error&) {
-    }
-    if (error.empty() || !problems.empty()) continue;
-    if (site.init_worker < 0) problems = node_stops();
-    else problems.push_back(start_problem(site.chunks[static_cast<std::size_t>(site.init_worker)], error));
-  }
-  if (!problems.empty()) return tl::unexpected(std::move(problems));
-  return {};
+  return run_init_workers(std::move(where), site);
 }
 
 // What is not put in belongs to the shards' threads all the same.

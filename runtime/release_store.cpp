@@ -478,11 +478,13 @@ tl::expected<void, diagnostic> release_store::state::sweep_contents(
 
 tl::expected<void, diagnostic> release_store::state::sweep_trees(const std::set<digest>& keep,
                                                                  pruned& gone) {
+  std::set<std::string> kept;
+  for (const digest& each : keep) kept.insert(tree_name(each));
   std::error_code error;
   std::vector<std::string> found;
   for (fs::directory_iterator at(trees, error), end; !error && at != end; at.increment(error)) {
-    const auto name = digest::parse(at->path().filename().string());
-    if (name && !keep.contains(*name)) found.push_back(at->path().string());
+    const std::string name = at->path().filename().string();
+    if (!name.ends_with(unfinished_tree_suffix) && !kept.contains(name)) found.push_back(at->path().string());
   }
   if (error) {
     return tl::unexpected(to_diagnostic(cluster::io_refusal("read", trees, error.value())));

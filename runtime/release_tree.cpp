@@ -130,12 +130,16 @@ tl::expected<void, refusal> remove_strangers(const cluster::disk& files,
 
 }  // namespace
 
+std::string tree_name(const cluster::digest& manifest) {
+  return manifest.hex().substr(0, name_digits);
+}
+
 tl::expected<std::string, refusal> lay_out_tree(const cluster::disk& files,
                                                 const cluster::blob_store& contents,
                                                 const cluster::manifest& wanted,
                                                 const std::string& trees) {
   if (auto fine = wanted.check(); !fine) return tl::unexpected(std::move(fine.error()));
-  const std::string folder = trees + '/' + wanted.id().hex().substr(0, name_digits);
+  const std::string folder = trees + '/' + tree_name(wanted.id());
   struct stat found;
   if (lstat(folder.c_str(), &found) == 0) {
     if (S_ISDIR(found.st_mode)) {

@@ -21,7 +21,10 @@
 
 namespace troupe {
 
-/// Makes TREES/HEX of the manifest, or repairs it. @return its path, a slash at its end.
+/// What the tree of this manifest is called.
+[[nodiscard]] std::string tree_name(const cluster::digest& manifest);
+
+/// Makes TREES/NAME of the manifest, or repairs it. @return its path, a slash at its end.
 [[nodiscard]] tl::expected<std::string, cluster::refusal> lay_out_tree(
     const cluster::disk& files, const cluster::blob_store& contents,
     const cluster::manifest& wanted, const std::string& trees);

@@ -30,7 +30,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   std::size_t found = 0;
-  for (const auto& [name, content] : decoded->contents) {
+  for (const auto& each : decoded->contents) {
+    const auto& name = each.first;
+    const auto& content = each.second;
     expect(content.data() >= copy.get() && content.data() + content.size() <= copy.get() + size);
     expect(cluster::digest::of(content) == name);
     const auto named = [&](const auto& file) {

@@ -47,12 +47,11 @@ def machine(options):
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     version = subprocess.run([options.theirs, "-v"], capture_output=True, text=True).stderr.strip()
     return (f"{datetime.date.today().isoformat()}; {os.cpu_count()} cores ({model[1] if model else '?'}), "
-            f"{memory:.0f} GB, Linux {os.uname().release.split('-')[0]}; {version}; "
-            f"{options.rounds} rounds of {options.seconds} s")
+            f"{memory:.0f} GB, Linux {os.uname().release.split('-')[0]}; {version}")
 
 
-def write_between_marks(file, text):
-    begin, end = "<!-- figures -->", "<!-- end of figures -->"
+def write_between_marks(file, text, name="figures"):
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     old = file.read_text()
     head, rest = old.split(begin)
     file.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}")
