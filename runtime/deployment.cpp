@@ -163,7 +163,8 @@ deploy_result deployment::apply(deploy_order order) {
   return result;
 }
 
-deploy_result deployment::apply_folder(const change_author& by, std::string message) {
+deploy_result deployment::apply_folder(const change_author& by, std::string message,
+                                       bool always) {
   const std::lock_guard lock(changing_);
   const auto held = store_.blobs().keep_all();
   deploy_result result = [&]() -> deploy_result {
@@ -178,7 +179,7 @@ deploy_result deployment::apply_folder(const change_author& by, std::string mess
           is_of_the_disk(files.error()) ? deploy_errc::storage_failed : deploy_errc::check_failed,
           {to_diagnostic(files.error())}));
     }
-    deploy_order order{std::move(*files), std::move(message), by, {}};
+    deploy_order order{std::move(*files), std::move(message), by, {}, always};
     return apply_locked(order);
   }();
   audit("apply", by, result);
@@ -197,7 +198,7 @@ deploy_result deployment::apply_locked(deploy_order& order) {
     outcome.changed = cluster::compare(*serving, order.files);
     if (serving->id() == outcome.digest) {
       outcome.release = *before;
-      return outcome;
+      return order.always ? load_anew(order.files, outcome) : outcome;
     }
   } else {
     outcome.changed = cluster::compare({}, order.files);
@@ -229,6 +230,19 @@ deploy_result deployment::apply_locked(deploy_order& order) {
   outcome.load_ms = swapped.load_ms;
   outcome.swap_ms = swapped.swap_ms;
   prune();
+  return outcome;
+}
+
+// What serves already, in new VMs: nothing is committed.
+deploy_result deployment::load_anew(const cluster::manifest& files, deploy_outcome outcome) {
+  auto source = lay_out(files, outcome.digest, outcome.release);
+  if (!source) return tl::unexpected(source.error());
+  source->digest.clear();  // One that is still warm is not meant.
+  auto prepared = node_.prepare(*source);
+  if (!prepared) return tl::unexpected(refuse(deploy_errc::check_failed, prepared.error()));
+  const swap_report swapped = node_.activate(std::move(*prepared));
+  outcome.load_ms = swapped.load_ms;
+  outcome.swap_ms = swapped.swap_ms;
   return outcome;
 }
 

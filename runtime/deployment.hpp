@@ -61,6 +61,8 @@ struct deploy_order {
   std::string message;
   change_author by;
   std::optional<int> expect;  ///< What must be active; none: whatever.
+  /// Loaded anew even if nothing differs from what serves; it keeps its number then.
+  bool always = false;
 };
 
 class deployment {
@@ -87,7 +89,9 @@ class deployment {
   /// The contents must be in the store, held (blob_store::keep_all).
   [[nodiscard]] deploy_result apply(deploy_order order);
   /// Reads the folder that the node was started from, and applies it.
-  [[nodiscard]] deploy_result apply_folder(const change_author& by, std::string message);
+  /// @param always  as in deploy_order.
+  [[nodiscard]] deploy_result apply_folder(const change_author& by, std::string message,
+                                           bool always = false);
   /// @param to  none: the one before the active one, by history.
   [[nodiscard]] deploy_result rollback(std::optional<int> to, const change_author& by,
                                        std::optional<int> expect);
@@ -100,6 +104,7 @@ class deployment {
                                                                      const cluster::digest& digest,
                                                                      int number) const;
   deploy_result apply_locked(deploy_order& order);
+  deploy_result load_anew(const cluster::manifest& files, deploy_outcome outcome);
   deploy_result rollback_locked(std::optional<int> to, std::optional<int> expect);
   void prune();
   [[nodiscard]] deploy_refusal refuse(deploy_errc error, diagnostics problems) const;

@@ -199,7 +199,7 @@ int run_command(words arguments) {
   served actions = serve_node(served_node);
   if (around.releases) {
     actions.reload = [&releases = *around.releases]() -> tl::expected<void, diagnostics> {
-      const auto result = releases.apply_folder({command_author(), "HUP"}, "HUP");
+      const auto result = releases.apply_folder({command_author(), "HUP"}, "HUP", true);
       if (!result) return tl::unexpected(result.error().problems);
       return {};
     };
