@@ -27,15 +27,16 @@ bool live_releases::is_over(const one& release) {
                      [](const auto& load) { return load->is_closed(); });
 }
 
-bool live_releases::keeps_active(const actors::site& next) const {
+bool live_releases::keeps_active(const loaded_release& next) const {
   const std::lock_guard lock(mutex_);
-  // What is not known by its content cannot be asked for again.
-  return next.max_live_releases > 1 && !all_.empty() && !all_.front().what->source.digest.empty();
+  // What is not known by its content cannot be asked for again, and nothing goes back from it.
+  return next.conf.site->max_live_releases > 1 && !next.source.digest.empty() && !all_.empty() &&
+         !all_.front().what->source.digest.empty();
 }
 
 std::vector<live_releases::entry> live_releases::put(entry next, int number) {
   const std::size_t most = next->conf.site->max_live_releases;
-  const bool keeps = keeps_active(*next->conf.site);
+  const bool keeps = keeps_active(*next);
   const std::lock_guard lock(mutex_);
   for (one& before : all_) {
     const bool was_active = before.state == release_state::active;

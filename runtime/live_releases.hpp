@@ -38,7 +38,7 @@ class live_releases {
   /// The warm one, if it is this release.
   [[nodiscard]] entry warm(const release_source& source) const;
   /// Whether the active one stays warm when another takes its place.
-  [[nodiscard]] bool keeps_active(const actors::site& next) const;
+  [[nodiscard]] bool keeps_active(const loaded_release& next) const;
   [[nodiscard]] std::vector<live_release> list() const;
   void clear();
 

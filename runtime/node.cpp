@@ -368,7 +368,7 @@ swap_report node::impl::activate(prepared_release::state& made) {
   }
   const actors::site& site = *made.release->conf.site;
   dicts.settle(site);
-  report.swap_ms = swap(made, releases.keeps_active(site));
+  report.swap_ms = swap(made, releases.keeps_active(*made.release));
   const auto asked = releases.put(made.release, made.number);
   if (!asked.empty()) {
     each_shard([&](shard_place& place) {
