@@ -183,7 +183,8 @@ TEST(node, goes_back_to_the_release_before_without_loading_it) {
   ASSERT_TRUE(third);
   served.activate(std::move(*third));
   EXPECT_EQ(get(served), "three\n");
-  EXPECT_EQ(served.releases().size(), 2u);
+  while (served.releases().size() != 2) {  // Its VM is closed in slices.
+  }
   served.stop(stop_mode::graceful);
   EXPECT_EQ(served.wait(), 0);
 }
