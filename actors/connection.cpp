@@ -68,7 +68,9 @@ caf::behavior connection::make_behavior() {
       [this](stage_due& message) { stage_is_due(message); },
       [this](close_gracefully) {
         draining_ = true;
-        if (state_ == state::idle) close();
+        if (state_ != state::idle) return;
+        if (home().idle_grace() == 0) close();
+        else wait_for(home().idle_grace());
       },
       [this](client_ended) {
         if (state_ == state::serving) on_readable();
@@ -791,7 +793,7 @@ void connection::on_ended(exchange_box& box) {
     close();
     return;
   }
-  if (!x.keep_alive || draining_) {
+  if (!x.keep_alive || (draining_ && home().idle_grace() == 0)) {
     const bool unread = body_mode_ != body_mode::none || x.close_after;
     if (unread && !peer_ended_) {
       linger();
@@ -819,8 +821,8 @@ void connection::on_ended(exchange_box& box) {
 void connection::next_request() {
   state_ = state::idle;
   sent_continue_ = false;
-  wait_for(settings().keepalive_timeout);
-  if ((draining_ && input_.empty()) || origin_->is_closed) {
+  wait_for(draining_ ? home().idle_grace() : settings().keepalive_timeout);
+  if ((draining_ && input_.empty() && home().idle_grace() == 0) || origin_->is_closed) {
     close();
     return;
   }

@@ -76,6 +76,10 @@ public:
   /// Tells all that live here to end: at once, or when their work is done. `then` runs when the last
   /// one has left.
   void end_residents(bool gracefully, std::function<void()> then);
+  /// How long a connection that is idle may still send a request once its shard winds up; 0, as it is
+  /// at first: it is closed. Thread: shard.
+  void idle_grace(std::int64_t ms) noexcept { idle_grace_ms_ = ms; }
+  [[nodiscard]] std::int64_t idle_grace() const noexcept { return idle_grace_ms_; }
   /// Ends at once what end_residents() waits for.
   void hurry();
   /// Ends what belongs to a release that no longer serves: all that may be ended for that
@@ -109,6 +113,7 @@ private:
   resident* residents_ = nullptr;
   std::function<void()> when_empty_;
   std::uint64_t connections_made_ = 0;
+  std::int64_t idle_grace_ms_ = 0;
   unsigned index_;
   unsigned count_;
 };

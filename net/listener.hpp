@@ -26,6 +26,7 @@ public:
   void pause() noexcept;
   /// The address it is bound to.
   [[nodiscard]] const address& where() const noexcept { return where_; }
+  [[nodiscard]] int descriptor() const noexcept { return socket_.get(); }
   /// Whether the socket belongs to this listener alone; other shards may share its queue.
   void share(bool shared) noexcept { shared_ = shared; }
 

@@ -31,6 +31,15 @@ admin_response admin_api::answer(const admin_request& asked) const {
   constexpr std::string_view release_prefix = "/v1/releases/";
   constexpr std::string_view config_prefix = "/v1/config/";
   if (path == "/v1/status" && gets) return status(asked);
+  if (path == "/v1/upgrade" && posts) return hand_over(asked);
+  std::shared_lock<std::shared_mutex> change;
+  if (!gets && parts_.upgrading != nullptr) {
+    change = parts_.upgrading->change();
+    if (!change) {
+      return refusal(503, "stopping", "another process of this node takes over",
+                     "nothing has changed; ask again in a moment");
+    }
+  }
   if (parts_.releases == nullptr && !path.starts_with("/v1/config")) {
     return refusal(409, "no_releases", "the node serves a conf file in place and has no releases");
   }
@@ -45,7 +54,7 @@ admin_response admin_api::answer(const admin_request& asked) const {
     return show_release(asked, path.substr(release_prefix.size()));
   }
   for (const std::string_view known : {"/v1/status", "/v1/releases", "/v1/contents/missing",
-                                       "/v1/rollback", "/v1/diff", "/v1/config"}) {
+                                       "/v1/rollback", "/v1/diff", "/v1/config", "/v1/upgrade"}) {
     if (path == known)
       return refusal(405, "bad_method", asked.method + " is not for " + asked.path);
   }

@@ -15,6 +15,7 @@
 #include "runtime/admin_message.hpp"
 #include "runtime/deployment.hpp"
 #include "runtime/node_config.hpp"
+#include "runtime/upgrade.hpp"
 
 namespace troupe {
 
@@ -25,7 +26,8 @@ class admin_api {
     release_store& store;
     deployment* releases;  ///< Null: it serves a conf file in place.
     node_config& config;
-    std::string name;  ///< Of the node.
+    std::string name;                  ///< Of the node.
+    upgrade* upgrading = nullptr;  ///< Null: the node is not this program's to replace.
   };
   explicit admin_api(parts of) : parts_(of) {}
 
@@ -40,6 +42,8 @@ class admin_api {
   [[nodiscard]] admin_response apply(const admin_request& asked) const;
   [[nodiscard]] admin_response rollback(const admin_request& asked) const;
   [[nodiscard]] admin_response diff(const admin_request& asked) const;
+
+  [[nodiscard]] admin_response hand_over(const admin_request& asked) const;
 
   [[nodiscard]] admin_response list_config(const admin_request& asked) const;
   [[nodiscard]] admin_response follow_config(const admin_request& asked) const;

@@ -299,8 +299,10 @@ tl::expected<admin_server, diagnostic> admin_server::open(const std::string& pat
   made->stop_write.reset(ends[1]);
   made->listening.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!made->listening) return failed("socket");
-  unlink(path.c_str());
-  const unix_address where(path);
+  // Made beside and renamed: at no moment is there nobody to connect to.
+  const std::string fresh = path + '.' + std::to_string(getpid());
+  unlink(fresh.c_str());
+  const unix_address where(fresh);
   // Nobody may connect between bind() and a chmod(): the mode comes from the umask of the moment.
   const mode_t before = umask(0177);
   const int bound = bind(made->listening.get(), where.get(), where.size());
@@ -308,7 +310,12 @@ tl::expected<admin_server, diagnostic> admin_server::open(const std::string& pat
   umask(before);
   errno = error;
   if (bound != 0) return failed("bind");
-  if (listen(made->listening.get(), 64) != 0) return failed("listen");
+  if (listen(made->listening.get(), 64) != 0 || rename(fresh.c_str(), path.c_str()) != 0) {
+    const int number = errno;
+    unlink(fresh.c_str());
+    errno = number;
+    return failed("listen");
+  }
   if (struct stat found{}; stat(path.c_str(), &found) == 0) {
     made->device = found.st_dev;
     made->inode = found.st_ino;

@@ -47,12 +47,13 @@ const char* non_empty(const char* value) {
 data_folder::data_folder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
 
 data_folder::data_folder(data_folder&& other) noexcept
-    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)),
+      is_owner_(std::exchange(other.is_owner_, false)) {}
 
 data_folder::~data_folder() {
   if (lock_ < 0) return;
   // The file stays: to remove it would race with the next one, who may have opened it already.
-  [[maybe_unused]] const int ignored = ftruncate(lock_, 0);
+  if (is_owner_) [[maybe_unused]] const int ignored = ftruncate(lock_, 0);
   close(lock_);
 }
 
@@ -82,14 +83,35 @@ tl::expected<data_folder, diagnostic> data_folder::take(std::string path) {
         diagnostic{.reason = "the data folder " + path + " is in use by " + holder(pid_path),
                    .hint = "give this node another --name or --data"});
   }
+  data_folder taken(std::move(path), lock);
+  if (auto owned = taken.own(); !owned) return tl::unexpected(owned.error());
+  return taken;
+}
+
+tl::expected<void, diagnostic> data_folder::own() {
   const std::string text = std::to_string(getpid()) + "\n";
-  if (ftruncate(lock, 0) != 0 ||
-      pwrite(lock, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    const int number = errno;
-    close(lock);
-    return tl::unexpected(diagnostic{.reason = system_error_text("write", pid_path, number)});
+  if (ftruncate(lock_, 0) != 0 ||
+      pwrite(lock_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    return tl::unexpected(
+        diagnostic{.reason = system_error_text("write", path_ + "/troupe.pid", errno)});
   }
-  return data_folder(std::move(path), lock);
+  is_owner_ = true;
+  return {};
+}
+
+tl::expected<data_folder, diagnostic> data_folder::inherit(std::string path, int lock) {
+  data_folder taken(std::move(path), lock);
+  struct stat given {};
+  struct stat there {};
+  const std::string pid_path = fs::path(taken.path_) / "troupe.pid";
+  // The lock belongs to the open file, so it is held already; another file's would be taken here.
+  if (fstat(lock, &given) != 0 || stat(pid_path.c_str(), &there) != 0 ||
+      given.st_ino != there.st_ino || given.st_dev != there.st_dev ||
+      flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    return tl::unexpected(
+        diagnostic{.reason = "the lock that was handed over is not that of " + taken.path_});
+  }
+  return taken;
 }
 
 std::string data_folder::default_path(const std::string& name) {

@@ -22,6 +22,15 @@ class data_folder {
   /// Makes the folder (0700) if needed and takes it.
   [[nodiscard]] static tl::expected<data_folder, diagnostic> take(std::string path);
 
+  /// Takes over from the process that gave its lock on to this one; what troupe.pid says stays as it
+  /// is until own().
+  [[nodiscard]] static tl::expected<data_folder, diagnostic> inherit(std::string path, int lock);
+  /// Writes this process's number into troupe.pid.
+  [[nodiscard]] tl::expected<void, diagnostic> own();
+  /// Another process has it now: the end of this one leaves no trace.
+  void give_away() noexcept { is_owner_ = false; }
+  [[nodiscard]] int lock() const noexcept { return lock_; }
+
   /// Where the data of a node lies if nobody says: `$TROUPE_DATA`, `/var/lib/troupe/NAME` as root,
   /// else `$XDG_STATE_HOME/troupe/NAME` (`~/.local/state`).
   static std::string default_path(const std::string& name);
@@ -35,6 +44,7 @@ class data_folder {
   data_folder(std::string path, int lock);
   std::string path_;
   int lock_;
+  bool is_owner_ = false;
 };
 
 }  // namespace troupe

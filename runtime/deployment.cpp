@@ -72,20 +72,8 @@ tl::expected<deployment::start, diagnostic> deployment::start_from(release_store
                                                                    const places& where) {
   const auto active = store.active();
   if (!active) return tl::unexpected(active.error());
+  if (where.app_folder.empty()) return go_on_from(store, where);
   start made;
-  if (where.app_folder.empty()) {
-    if (!*active) {
-      return tl::unexpected(diagnostic{.reason = "the data folder holds no release yet",
-                                       .hint = "`troupe run PATH` serves an app folder"});
-    }
-    const int number = (*active)->number;
-    const auto files = store.manifest_of(number);
-    if (!files) return tl::unexpected(files.error());
-    auto source = source_of(store, where, *files, (*active)->digest, number);
-    if (!source) return tl::unexpected(source.error());
-    made.source = std::move(*source);
-    return made;
-  }
   const auto held = store.blobs().keep_all();
   const auto files = take_folder(store, where.app_folder);
   if (!files) return tl::unexpected(to_diagnostic(files.error()));
@@ -106,6 +94,28 @@ tl::expected<deployment::start, diagnostic> deployment::start_from(release_store
   if (!source) return tl::unexpected(source.error());
   made.source = std::move(*source);
   return made;
+}
+
+tl::expected<deployment::start, diagnostic> deployment::go_on_from(release_store& store,
+                                                                   const places& where) {
+  const auto active = store.active();
+  if (!active) return tl::unexpected(active.error());
+  if (!*active) {
+    return tl::unexpected(diagnostic{.reason = "the data folder holds no release yet",
+                                     .hint = "`troupe run PATH` serves an app folder"});
+  }
+  const int number = (*active)->number;
+  const auto files = store.manifest_of(number);
+  if (!files) return tl::unexpected(files.error());
+  auto source = source_of(store, where, *files, (*active)->digest, number);
+  if (!source) return tl::unexpected(source.error());
+  return start{.source = std::move(*source), .draft = {}};
+}
+
+// Nothing is pruned: the other process may still have older trees in use.
+void deployment::went_on(const start& with) const {
+  audit_.write("start", "release " + std::to_string(with.source.number), {"", "upgrade"}, "done",
+               node_.log());
 }
 
 tl::expected<void, diagnostic> deployment::started(const start& with) {

@@ -82,9 +82,14 @@ class deployment {
   };
   [[nodiscard]] static tl::expected<start, diagnostic> start_from(release_store& store,
                                                                   const places& where);
+  /// The active release whatever the folder holds by now: another process of this node serves it.
+  [[nodiscard]] static tl::expected<start, diagnostic> go_on_from(release_store& store,
+                                                                  const places& where);
 
   /// The node has been started with it: commits.
   [[nodiscard]] tl::expected<void, diagnostic> started(const start& with);
+  /// The node goes on in this process.
+  void went_on(const start& with) const;
 
   /// The contents must be in the store, held (blob_store::keep_all).
   [[nodiscard]] deploy_result apply(deploy_order order);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/listeners.hpp"
 
+#include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +27,22 @@ diagnostic bind_failed(const actors::listen_options& listen, std::error_code err
           std::move(hint)};
 }
 
+void take_inherited(std::vector<inherited_socket>& inherited, const actors::listen_options& listen,
+                    std::size_t group, unsigned shards, std::vector<bound_socket>& into) {
+  const std::string name = listen.identity.text();
+  unsigned taken = 0;
+  for (inherited_socket& each : inherited) {
+    if (each.address != name || !each.fd) continue;
+    const int on = 1;
+    // One that was alone has not said so; the kernel forms the group when the next one listens.
+    if (shards > 1 && !listen.where.is_unix()) {
+      ::setsockopt(each.fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    }
+    ::listen(each.fd.get(), listen.backlog);  // As this configuration has it.
+    into.emplace_back(group, taken++ % shards, std::move(each.fd), std::string());
+  }
+}
+
 }  // namespace
 
 bound_socket::bound_socket(bound_socket&& other) noexcept
@@ -43,7 +61,8 @@ net::unique_fd bound_socket::take() noexcept {
 }
 
 tl::expected<std::vector<bound_socket>, diagnostics> bind_new(
-    const actors::site& site, const std::vector<net::address>& bound, unsigned shards) {
+    const actors::site& site, const std::vector<net::address>& bound, unsigned shards,
+    std::vector<inherited_socket>& inherited) {
   std::vector<bound_socket> sockets;
   diagnostics problems;
   for (std::size_t group = 0; group < site.listens.size(); ++group) {
@@ -57,7 +76,11 @@ tl::expected<std::vector<bound_socket>, diagnostics> bind_new(
     };
     net::socket_options how{.backlog = listen.backlog, .reuseport = shards > 1};
     net::address where = listen.where;
-    if (how.reuseport && !where.is_unix()) {
+    const std::size_t begin = sockets.size();
+    take_inherited(inherited, listen, group, shards, sockets);
+    const auto had = static_cast<unsigned>(sockets.size() - begin);
+    if (had > 0) where = net::local_address(sockets.back().fd.get());
+    if (how.reuseport && !where.is_unix() && had == 0) {
       // With SO_REUSEPORT the kernel would let us share the port with a stranger of the same user.
       how.reuseport = false;
       auto probe = net::listen_on(where, how);
@@ -68,7 +91,7 @@ tl::expected<std::vector<bound_socket>, diagnostics> bind_new(
       where = net::local_address(probe->get());  // Of port 0 too.
       how.reuseport = true;
     }
-    for (unsigned shard = 0; shard < shards; ++shard) {
+    for (unsigned shard = had; shard < shards; ++shard) {
       if (where.is_unix() && shard > 0) break;  // One queue; the first shard accepts.
       auto socket = net::listen_on(where, how);
       if (!socket) {
@@ -117,6 +140,15 @@ void shard_listeners::change(actors::shard& home, const actors::site& site,
     made.socket->start();
     all_.push_back(std::move(made));
   }
+}
+
+std::vector<inherited_socket> shard_listeners::copies() const {
+  std::vector<inherited_socket> copies;
+  for (const one& listener : all_) {
+    net::unique_fd copy(::fcntl(listener.socket->descriptor(), F_DUPFD_CLOEXEC, 3));
+    if (copy) copies.push_back({listener.origin->configured.text(), std::move(copy)});
+  }
+  return copies;
 }
 
 std::vector<shard_listeners::info> shard_listeners::list(const actors::site& site) const {

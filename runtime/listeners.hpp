@@ -37,10 +37,19 @@ struct bound_socket {
   net::unique_fd take() noexcept;
 };
 
-/// Binds what `site` listens on and is not among `bound`.
+/// A socket that somebody else has bound and listens on, by what its `listen` was called.
+struct inherited_socket {
+  std::string address;
+  net::unique_fd fd;
+};
+
+/// Binds what `site` listens on and is not among `bound`. Sockets of `inherited` are taken first,
+/// all of an address, also if there are more than shards: a queue that the kernel fills and nobody
+/// accepts from would be a hole.
 tl::expected<std::vector<bound_socket>, diagnostics> bind_new(const actors::site& site,
                                                               const std::vector<net::address>& bound,
-                                                              unsigned shards);
+                                                              unsigned shards,
+                                                              std::vector<inherited_socket>& inherited);
 
 /// The listeners of a shard.
 class shard_listeners {
@@ -54,6 +63,8 @@ class shard_listeners {
     listener_info shown;
     net::address identity;
   };
+  /// Copies of the descriptors, by what inherited_socket calls them.
+  [[nodiscard]] std::vector<inherited_socket> copies() const;
   /// In the order of the site.
   [[nodiscard]] std::vector<info> list(const actors::site& site) const;
 

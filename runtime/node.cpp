@@ -57,6 +57,8 @@ public:
 /// A release on every shard; the references are dropped there.
 using machines = std::vector<std::shared_ptr<actors::shard_release>>;
 
+constexpr std::int64_t handed_over_idle_ms = 5000;
+
 diagnostics node_stops() { return {{.reason = "the node does not run, or stops"}}; }
 
 }  // namespace
@@ -73,6 +75,10 @@ struct prepared_release::state {
 
 struct node::impl {
   explicit impl(node_options given) : options(std::move(given)) {
+    for (const listening_socket& each : options.inherited) {
+      inherited.push_back({each.address, net::unique_fd(each.descriptor)});
+    }
+    options.inherited.clear();
     auto stderr_file = files.open("stderr");
     const log_level level = options.log_level.value_or(log_level::error);
     log.emplace(std::make_shared<log_sink>(std::vector<log_sink::target>{{*stderr_file, level}}));
@@ -112,6 +118,7 @@ struct node::impl {
   mutable std::mutex mutex;    ///< Guards what follows.
   std::condition_variable loading_ended;
   bool is_loading = false;  ///< A release is being prepared, or is prepared and not yet put in.
+  std::vector<inherited_socket> inherited;  ///< Until start() has taken them.
   std::vector<listener_info> infos;
   std::vector<net::address> bound;  ///< The identities of what is listened on.
   bool is_running = false;
@@ -237,7 +244,7 @@ tl::expected<std::unique_ptr<prepared_release::state>, diagnostics> node::impl::
       kept = bound;
     }
     if (done) {
-      auto sockets = bind_new(*warm->conf.site, kept, static_cast<unsigned>(places.size()));
+      auto sockets = bind_new(*warm->conf.site, kept, static_cast<unsigned>(places.size()), inherited);
       if (sockets) made->sockets = std::move(*sockets);
       else done = tl::unexpected(std::move(sockets.error()));
     }
@@ -270,7 +277,7 @@ tl::expected<void, diagnostics> node::impl::build(prepared_release::state& made)
     kept = bound;
   }
   const auto shards = static_cast<unsigned>(places.size());
-  auto sockets = bind_new(*site, kept, shards);
+  auto sockets = bind_new(*site, kept, shards, inherited);
   if (!sockets) return tl::unexpected(std::move(sockets.error()));
   made.sockets = std::move(*sockets);
   dicts.give(*site);
@@ -490,6 +497,7 @@ tl::expected<void, diagnostics> node::start() {
     return tl::unexpected(std::move(made.error()));
   }
   self.activate(**made);
+  self.inherited.clear();
   self.end_loading();
   return {};
 }
@@ -517,7 +525,8 @@ void node::impl::stop_shards(stop_mode mode) {
         if (mode == stop_mode::fast) place.shard->hurry();
         return;
       }
-      const bool gracefully = mode == stop_mode::graceful;
+      const bool gracefully = mode != stop_mode::fast;
+      if (mode == stop_mode::handed_over) place.shard->idle_grace(handed_over_idle_ms);
       if (gracefully) place.releases->wind_up();
       place.shard->end_residents(gracefully, [this, &place] { end(place); });
     });
@@ -558,6 +567,21 @@ void node::reopen_logs() {
   for (const diagnostic& problem : impl_->files.reopen()) {
     log().write(problem.level, problem.reason);
   }
+}
+
+std::vector<listening_socket> node::listening_sockets() {
+  impl& self = *impl_;
+  std::vector<std::vector<inherited_socket>> of_shards(self.places.size());
+  self.each_shard([&](shard_place& place) {
+    of_shards[place.shard->index()] = place.listeners.copies();
+  });
+  std::vector<listening_socket> all;
+  for (auto& sockets : of_shards) {
+    for (inherited_socket& each : sockets) {
+      all.push_back({std::move(each.address), each.fd.release()});
+    }
+  }
+  return all;
 }
 
 std::vector<listener_info> node::listeners() const {

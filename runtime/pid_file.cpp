@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <utility>
 
 #include <fcntl.h>
@@ -21,11 +22,30 @@ tl::unexpected<diagnostic> failure(std::string_view call, std::string_view path)
 
 pid_file::pid_file(std::string path) : path_(std::move(path)) {}
 
-pid_file::pid_file(pid_file&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+pid_file::pid_file(pid_file&& other) noexcept
+    : path_(std::exchange(other.path_, {})), is_aside_(other.is_aside_) {}
 
 pid_file::~pid_file() {
   if (path_.empty()) return;
   if (auto number = read(path_); number && *number == getpid()) unlink(path_.c_str());
+}
+
+tl::expected<void, diagnostic> pid_file::step_aside() {
+  if (is_aside_) return {};
+  const std::string aside = path_ + ".oldbin";
+  if (rename(path_.c_str(), aside.c_str()) != 0) return failure("rename", path_);
+  path_ = aside;
+  is_aside_ = true;
+  return {};
+}
+
+void pid_file::step_back() noexcept {
+  if (!is_aside_) return;
+  const std::string before = path_.substr(0, path_.size() - std::string_view(".oldbin").size());
+  if (rename(path_.c_str(), before.c_str()) == 0) {
+    path_ = before;
+    is_aside_ = false;
+  }
 }
 
 tl::expected<pid_file, diagnostic> pid_file::write(std::string path) {

@@ -25,6 +25,10 @@ class pid_file {
   /// The number in a pid file.
   [[nodiscard]] static tl::expected<pid_t, diagnostic> read(const std::string& path);
 
+  /// Renames it to PATH.oldbin, so that another process may write PATH; and back.
+  [[nodiscard]] tl::expected<void, diagnostic> step_aside();
+  void step_back() noexcept;
+
   pid_file(pid_file&& other) noexcept;
   /// Removes the file, unless another process has written it since.
   ~pid_file();
@@ -32,6 +36,7 @@ class pid_file {
  private:
   explicit pid_file(std::string path);
   std::string path_;
+  bool is_aside_ = false;
 };
 
 }  // namespace troupe

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace troupe {
 
@@ -27,10 +28,10 @@ class reloader {
     thread_.join();
   }
 
-  void request() {
+  void request(bool reload) {
     {
       std::lock_guard lock(mutex_);
-      requested_ = true;
+      (reload ? requested_ : upgrade_requested_) = true;
     }
     changed_.notify_one();
   }
@@ -40,10 +41,16 @@ class reloader {
     name_thread("reload");
     std::unique_lock lock(mutex_);
     for (;;) {
-      changed_.wait(lock, [this] { return ended_ || requested_; });
+      changed_.wait(lock, [this] { return ended_ || requested_ || upgrade_requested_; });
       if (ended_) return;
-      requested_ = false;
+      const bool upgrades = std::exchange(upgrade_requested_, false);
+      const bool reloads = std::exchange(requested_, false);
       lock.unlock();
+      if (upgrades) actions_.upgrade();
+      if (!reloads) {
+        lock.lock();
+        continue;
+      }
       if (auto reloaded = actions_.reload(); !reloaded) log_all(actions_.log(), reloaded.error());
       lock.lock();
     }
@@ -53,6 +60,7 @@ class reloader {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool requested_ = false;
+  bool upgrade_requested_ = false;
   bool ended_ = false;
   std::thread thread_;
 };
@@ -93,11 +101,15 @@ int serve(signals& queue, const served& actions) {
           break;
         case SIGHUP:
           log_signal(actions.log(), event, "reconfiguring");
-          reloads.request();
+          reloads.request(true);
           break;
         case SIGUSR1:
           log_signal(actions.log(), event, "reopening logs");
           actions.reopen_logs();
+          break;
+        case SIGUSR2:
+          log_signal(actions.log(), event, actions.upgrade ? "changing binary" : "ignoring");
+          if (actions.upgrade) reloads.request(false);
           break;
         default:
           log_signal(actions.log(), event, "ignoring");

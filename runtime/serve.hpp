@@ -4,10 +4,10 @@
 //
 //   TERM, INT  stop fast              QUIT  stop gracefully
 //   HUP        reload                 USR1  open the logs again
-//   USR2       is logged and ignored  WINCH the same
+//   USR2       another binary takes over, where there is `upgrade`; WINCH is logged and ignored
 //
-// A reload has a thread of its own, so that a stop is heard while a release loads; several HUPs
-// during one make one more.
+// Reloads and upgrades have a thread of their own, so that a stop is heard while a release loads;
+// several HUPs during one make one more.
 //
 // Source   https://nginx.org/en/docs/control.html; the log lines are ngx_signal_handler()'s.
 // Thread   main; calls the actions from main, `reload` and `wait` from threads of its own.
@@ -27,6 +27,7 @@ struct served {
   std::function<int()> wait;
   std::function<tl::expected<void, diagnostics>()> reload;
   std::function<void()> reopen_logs;
+  std::function<void()> upgrade;  ///< May be none.
   std::function<const net::log_context&()> log;  ///< May be another one after a reload.
 };
 
@@ -36,6 +37,7 @@ inline served serve_node(node& node) {
           .wait = [&node] { return node.wait(); },
           .reload = [&node] { return node.reload(); },
           .reopen_logs = [&node] { node.reopen_logs(); },
+          .upgrade = {},
           .log = [&node]() -> const net::log_context& { return node.log(); }};
 }
 

@@ -43,6 +43,7 @@ int diff_command(words arguments);
 int rollback_command(words arguments);
 int config_command(words arguments);
 int status_command(words arguments);
+int upgrade_command(words arguments);
 int version_command(words arguments);
 
 /// `troupe -p PREFIX -c CONF …`; no row of the table, for it has no name.

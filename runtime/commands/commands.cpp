@@ -20,6 +20,7 @@ constexpr std::array table = {
     command{"rollback", "go back to an older release", rollback_command},
     command{"config", "small values that change while a node runs", config_command},
     command{"status", "what a running node does", status_command},
+    command{"upgrade", "let another binary take over from a running node", upgrade_command},
     command{"version", "the versions of troupe and its libraries", version_command},
 };
 

@@ -3,12 +3,14 @@
 // `troupe -p PREFIX -c CONF …`: does what runtime/nginx_invocation understood, as nginx would.
 #include "runtime/background.hpp"
 #include "runtime/commands/command.hpp"
+#include "runtime/inheritance.hpp"
 #include "runtime/log_sink.hpp"
 #include "runtime/nginx_invocation.hpp"
 #include "runtime/pid_file.hpp"
 #include "runtime/process.hpp"
 #include "runtime/serve.hpp"
 #include "runtime/signals.hpp"
+#include "runtime/upgrade.hpp"
 #include "troupe/node.hpp"
 
 #include <cerrno>
@@ -124,35 +126,66 @@ int send_signal(const nginx_invocation& invocation, const node_options& options,
   return exit_done;
 }
 
-int start(const node_options& options, early_log& log) {
+int start(node_options options, early_log& log, words arguments) {
+  auto given = inheritance::receive();
+  if (!given) return log.fail(given.error());
+  invocation started_as =
+      invocation::of_this_process(std::vector<std::string>(arguments.begin(), arguments.end()));
+  const auto give_up = [&](const diagnostics& problems) {
+    given->refuse(problems);
+    return log.fail(problems);
+  };
+  const bool is_second = given->is_there();
+  options.inherited = given->take_sockets();
   node started(options);
   auto loaded = started.load();
-  if (!loaded) return log.fail(loaded.error());
+  if (!loaded) return give_up(loaded.error());
   for (const diagnostic& warning : *loaded) log.write(warning);
   const process_settings process = started.process();
   log.move(process.error_log);
 
   std::optional<background> behind;
-  if (process.daemon) {
+  // What another process in the background has started is there already.
+  if (process.daemon && !is_second) {
     auto entered = background::enter();
-    if (!entered) return log.fail(entered.error());
+    if (!entered) return give_up({entered.error()});
     behind.emplace(std::move(*entered));
   }
-  if (auto applied = apply(process); !applied) return log.fail(applied.error());
-  if (auto running = started.start(); !running) return log.fail(running.error());
+  if (auto applied = apply(process); !applied) return give_up({applied.error()});
+  if (auto running = started.start(); !running) return give_up(running.error());
 
   auto queue = signals::install();
-  if (!queue) return log.fail(queue.error());
+  if (!queue) return give_up({queue.error()});
   // After the sockets: a second one that finds them taken must not touch the pid file of the first.
   auto pid = pid_file::write(pid_path(started, options));
-  if (!pid) return log.fail(pid.error());
-  if (auto dropped = drop_privileges(process); !dropped) return log.fail(dropped.error());
+  if (!pid) return give_up({pid.error()});
+  if (auto dropped = drop_privileges(process); !dropped) return give_up({dropped.error()});
   if (behind) behind->ready(process.error_log);
+  given->ready();
 
+  // As nginx: both accept until QUIT ends one of them.
+  upgrade upgrading(std::move(started_as),
+                    {.sockets = [&] { return started.listening_sockets(); },
+                     .lock = -1,
+                     .before = [&] { return pid->step_aside(); },
+                     .done = [] {},
+                     .failed = [&] { pid->step_back(); },
+                     .deserted = [&] { pid->step_back(); },
+                     .audit = nullptr,
+                     .log = [&]() -> const net::log_context& { return started.log(); }});
   served actions = serve_node(started);
   actions.reopen_logs = [&] {
     started.reopen_logs();
-    if (behind) redirect_stderr(process.error_log);
+    if (process.daemon) redirect_stderr(process.error_log);
+  };
+  // Beside another one that accepts from the same sockets, nobody who connects may lose by it.
+  actions.stop = [&](stop_mode mode) {
+    const bool is_one_of_two = is_second || upgrading.has_successor();
+    if (mode == stop_mode::graceful && is_one_of_two) mode = stop_mode::handed_over;
+    started.stop(mode);
+  };
+  actions.upgrade = [&] {
+    [[maybe_unused]] const auto logged = upgrading.perform({}, {"", "USR2"});
   };
   return serve(*queue, actions);
 }
@@ -174,7 +207,7 @@ int nginx_command(words arguments) {
   early_log log(options.error_log);
   if (!invocation->signal.empty()) return send_signal(*invocation, options, log);
   if (invocation->test) return test(*invocation, options, log);
-  return start(options, log);
+  return start(options, log, arguments);
 }
 
 }  // namespace troupe

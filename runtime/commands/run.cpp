@@ -16,10 +16,12 @@
 #include "runtime/commands/terminal.hpp"
 #include "runtime/data_folder.hpp"
 #include "runtime/folder_watch.hpp"
+#include "runtime/inheritance.hpp"
 #include "runtime/pid_file.hpp"
 #include "runtime/process.hpp"
 #include "runtime/serve.hpp"
 #include "runtime/signals.hpp"
+#include "runtime/upgrade.hpp"
 #include "troupe/node.hpp"
 
 namespace troupe {
@@ -38,12 +40,14 @@ struct run_arguments {
 tl::expected<shared_flags, int> parse(words arguments, run_arguments& own) {
   return parse_words(
       {.name = "run",
-       .help = "Serves an app until it is told to stop (Ctrl-C, or TERM; QUIT lets requests end). "
-               "HUP applies the app's folder anew, USR1 opens its logs again.\n"
-               "A folder becomes a release of the node; without PATH the last one that served is "
-               "served again. `troupe apply` changes it while it runs.\n"
-               "Prints `listening on URL` for each listener once it accepts. Errors are logged to "
-               "stderr unless the app has an error_log.",
+       .help =
+           "Serves an app until it is told to stop (Ctrl-C, or TERM; QUIT lets requests end). "
+           "HUP applies the app's folder anew, USR1 opens its logs again, USR2 lets another binary "
+           "take over.\n"
+           "A folder becomes a release of the node; without PATH the last one that served is "
+           "served again. `troupe apply` changes it while it runs.\n"
+           "Prints `listening on URL` for each listener once it accepts. Errors are logged to "
+           "stderr unless the app has an error_log.",
        .examples =
            "  troupe run examples/hello\n"
            "  troupe run examples/echo --port 9000 --shards 1\n"
@@ -88,6 +92,7 @@ struct surroundings {
   std::optional<audit_log> audit;
   std::optional<deployment> releases;  ///< None: a conf file is served in place.
   std::optional<node_config> config;
+  std::optional<upgrade> upgrading;
   std::optional<admin_api> api;
   std::optional<admin_server> control;
   std::optional<folder_watch> watch;
@@ -122,18 +127,29 @@ int run_command(words arguments) {
   run_arguments own;
   auto flags = parse(arguments, own);
   if (!flags) return flags.error();
+  auto given = inheritance::receive();
+  if (!given) return refuse(*flags, {given.error()});
+  std::vector<std::string> words_again{"run"};
+  words_again.insert(words_again.end(), arguments.begin(), arguments.end());
+  invocation started_as = invocation::of_this_process(std::move(words_again));
+  const auto give_up = [&](const diagnostics& problems) {
+    given->refuse(problems);
+    return refuse(*flags, problems);
+  };
 
-  auto data = data_folder::take(flags->data_path());
-  if (!data) return refuse(*flags, {data.error()});
+  auto data = given->is_there() ? data_folder::inherit(flags->data_path(), given->take_lock())
+                                : data_folder::take(flags->data_path());
+  if (!data) return give_up({data.error()});
   node_options options = flags->options();
   options.data = data->path();
+  options.inherited = given->take_sockets();
 
   surroundings around;
   auto store = release_store::open(data->path());
-  if (!store) return refuse(*flags, {store.error()});
+  if (!store) return give_up({store.error()});
   around.store.emplace(std::move(*store));
   auto audit = audit_log::open(data->path());
-  if (!audit) return refuse(*flags, {audit.error()});
+  if (!audit) return give_up({audit.error()});
   around.audit.emplace(std::move(*audit));
 
   const deployment::places places = places_of(own.path, data->path());
@@ -143,8 +159,9 @@ int run_command(words arguments) {
   if (in_place) {
     options.app = own.path;
   } else {
-    auto begun = deployment::start_from(*around.store, places);
-    if (!begun) return refuse(*flags, {begun.error()});
+    auto begun = given->is_there() ? deployment::go_on_from(*around.store, places)
+                                   : deployment::start_from(*around.store, places);
+    if (!begun) return give_up({begun.error()});
     start = std::move(*begun);
     if (start.draft) start.draft->author = command_author();
     options.release = start.source;
@@ -152,59 +169,105 @@ int run_command(words arguments) {
 
   node served_node(std::move(options));
   around.config.emplace(served_node, around.store->config(), *around.audit);
-  if (auto done = around.config->load(flags->values); !done) return refuse(*flags, {done.error()});
+  if (auto done = around.config->load(flags->values); !done) return give_up({done.error()});
   auto loaded = served_node.load();
-  if (!loaded) return refuse(*flags, loaded.error());
+  if (!loaded) return give_up(loaded.error());
   complain(*loaded);
   // A copy: a reload while it is in use may replace the node's.
   const process_settings process = served_node.process();
-  if (auto applied = apply(process); !applied) return refuse(*flags, {applied.error()});
-  if (auto started = served_node.start(); !started) return refuse(*flags, started.error());
+  if (auto applied = apply(process); !applied) return give_up({applied.error()});
+  if (auto started = served_node.start(); !started) return give_up(started.error());
 
   // From here on Ctrl-C is for the node; until here it ends a start that takes too long.
   auto queue = signals::install();
-  if (!queue) return refuse(*flags, {queue.error()});
+  if (!queue) return give_up({queue.error()});
   std::optional<pid_file> pid;
   if (!process.pid_file.empty()) {
     auto written = pid_file::write(process.pid_file);
-    if (!written) return refuse(*flags, {written.error()});
+    if (!written) return give_up({written.error()});
     pid.emplace(std::move(*written));
   }
   if (!in_place) {
     around.releases.emplace(served_node, *around.store, *around.audit, places,
                             own.keep.value_or(releases_kept));
-    if (auto done = around.releases->started(start); !done) return refuse(*flags, {done.error()});
+    if (given->is_there())
+      around.releases->went_on(start);
+    else if (auto done = around.releases->started(start); !done)
+      return give_up({done.error()});
   }
+  around.upgrading.emplace(
+      std::move(started_as),
+      upgrade::parts{
+          .sockets = [&served_node] { return served_node.listening_sockets(); },
+          .lock = data->lock(),
+          .before = {},
+          .done =
+              [&] {
+                data->give_away();
+                served_node.stop(stop_mode::handed_over);
+              },
+          .failed =
+              [&] {
+                // The other one may have written its number before it failed.
+                if (auto owned = data->own(); !owned) {
+                  log_all(served_node.log(), {owned.error()});
+                }
+              },
+          .deserted = {},
+          .audit = &*around.audit,
+          .log = [&served_node]() -> const net::log_context& { return served_node.log(); }});
   around.api.emplace(admin_api::parts{.running = served_node,
                                       .store = *around.store,
                                       .releases = around.releases ? &*around.releases : nullptr,
                                       .config = *around.config,
-                                      .name = flags->name});
+                                      .name = flags->name,
+                                      .upgrading = &*around.upgrading});
+  // The watch is opened before: from the moment that the socket has its name nothing may fail.
+  if (own.watches && around.releases && !places.app_folder.empty()) {
+    auto watch =
+        folder_watch::open(places.app_folder, [&flags = *flags, &releases = *around.releases,
+                                               &upgrading = *around.upgrading,
+                                               by = change_author{command_author(), "--watch"}] {
+          const auto change = upgrading.change();
+          if (change)
+            apply_save(flags, releases, by);
+          else
+            complain({.reason = "another process takes over; save again"});
+        });
+    if (!watch) return give_up({watch.error()});
+    around.watch.emplace(std::move(*watch));
+  }
   auto control = admin_server::open(
       data->path() + "/control.sock",
       [&api = *around.api](const admin_request& asked) { return api.answer(asked); });
-  if (!control) return refuse(*flags, {control.error()});
+  if (!control) return give_up({control.error()});
   around.control.emplace(std::move(*control));
-  if (own.watches && around.releases && !places.app_folder.empty()) {
-    auto watch = folder_watch::open(
-        places.app_folder,
-        [&flags = *flags, &releases = *around.releases,
-         by = change_author{command_author(), "--watch"}] { apply_save(flags, releases, by); });
-    if (!watch) return refuse(*flags, {watch.error()});
-    around.watch.emplace(std::move(*watch));
+  if (auto dropped = drop_privileges(process); !dropped) return give_up({dropped.error()});
+  if (given->is_there()) {
+    if (auto owned = data->own(); !owned) return give_up({owned.error()});
   }
-  if (auto dropped = drop_privileges(process); !dropped) return refuse(*flags, {dropped.error()});
   announce(*flags, served_node.listeners());
+  given->ready();
 
   served actions = serve_node(served_node);
   if (around.releases) {
-    actions.reload = [&releases = *around.releases]() -> tl::expected<void, diagnostics> {
+    actions.reload = [&releases = *around.releases,
+                      &upgrading = *around.upgrading]() -> tl::expected<void, diagnostics> {
+      const auto change = upgrading.change();
+      if (!change) return tl::unexpected(diagnostics{{.reason = "another process takes over"}});
       const auto result = releases.apply_folder({command_author(), "HUP"}, "HUP", true);
       if (!result) return tl::unexpected(result.error().problems);
       return {};
     };
   }
-  return serve(*queue, actions);
+  actions.upgrade = [&upgrading = *around.upgrading] {
+    [[maybe_unused]] const auto logged = upgrading.perform({}, {command_author(), "USR2"});
+  };
+  const int status = serve(*queue, actions);
+  // Whoever is being answered may use the node.
+  around.watch.reset();
+  around.control.reset();
+  return status;
 }
 
 }  // namespace troupe

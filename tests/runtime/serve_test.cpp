@@ -45,6 +45,7 @@ class pretended_node final : public net::log_context {
               return reload_result;
             },
             .reopen_logs = [this] { note("reopen"); },
+            .upgrade = upgrades ? std::function<void()>([this] { note("upgrade"); }) : nullptr,
             .log = [this]() -> const net::log_context& { return *this; }};
   }
 
@@ -56,6 +57,7 @@ class pretended_node final : public net::log_context {
     return notes_;
   }
 
+  bool upgrades = false;
   tl::expected<void, diagnostics> reload_result;
   std::function<void()> during_reload;
 
@@ -132,6 +134,16 @@ TEST_F(serve_test, usr1_opens_the_logs_again_and_unknown_signals_only_leave_a_li
   node_.wait_for_note("[notice] signal 12 (SIGUSR2)" + from_here() + "ignoring");
   send(SIGWINCH);
   node_.wait_for_note("[notice] signal 28 (SIGWINCH)" + from_here() + "ignoring");
+  send(SIGTERM);
+  EXPECT_EQ(status(), 5);
+}
+
+TEST_F(serve_test, usr2_upgrades_where_that_is_possible) {
+  node_.upgrades = true;
+  start();
+  send(SIGUSR2);
+  node_.wait_for_note("[notice] signal 12 (SIGUSR2)" + from_here() + "changing binary");
+  node_.wait_for_note("upgrade");
   send(SIGTERM);
   EXPECT_EQ(status(), 5);
 }

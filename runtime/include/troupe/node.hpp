@@ -41,6 +41,8 @@ namespace troupe {
 enum class stop_mode {
   fast,      ///< Exchanges under way are cut off; exit_worker handlers run.
   graceful,  ///< Stops to accept, lets exchanges end, closes idle connections, then as `fast`.
+  handed_over,  ///< As `graceful`, but idle connections have 5 s for one more request, for whoever
+                ///< has connected to this node cannot know that another one accepts now.
 };
 
 /// A socket that accepts.
@@ -137,6 +139,10 @@ class node {
 
   /// What is bound; after start().
   [[nodiscard]] std::vector<listener_info> listeners() const;
+
+  /// Copies of the descriptors of all that it listens on, for another process; the caller closes
+  /// them. What is accepted from one is gone from the others: they share the queue.
+  [[nodiscard]] std::vector<listening_socket> listening_sockets();
 
   /// After load(): what the active configuration says about the process, and the files it was read
   /// from. Not while another thread changes the release.

@@ -26,6 +26,12 @@ namespace conf {
 struct directive_module;
 }
 
+/// A socket that listens already, made by another process of this node.
+struct listening_socket {
+  std::string address;  ///< As node::listening_sockets() names it.
+  int descriptor = -1;
+};
+
 struct node_options {
   // Which app: `release`, or `app`, or `prefix` and `conf`.
 
@@ -54,6 +60,9 @@ struct node_options {
   std::optional<std::uint16_t> port;
   /// Threads that serve; 0: `worker_processes` of the app, or else as many as cores.
   unsigned shards = 0;
+  /// What another process listened on; start() takes them over and closes those that the
+  /// configuration has no `listen` for.
+  std::vector<listening_socket> inherited;
   /// Overrides the levels of the app's error_log directives.
   std::optional<net::log_level> log_level;
   /// `--set KEY=VALUE`: configuration values that scripts read.
