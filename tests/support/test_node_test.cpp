@@ -85,7 +85,7 @@ cd "$prefix"
 mkfifo forever
 ( trap 'rm -f logs/nginx.pid; exit 5' QUIT
   exec 3<>forever; echo "$BASHPID" > logs/nginx.pid
-  while :; do read -r -u 3; done ) < /dev/null > /dev/null 2>&1 &
+  while :; do read -r -t 0.1 -u 3; done ) < /dev/null > /dev/null 2>&1 &
 exit 0
 )sh")});
   EXPECT_NE(node.pid(), -1);
