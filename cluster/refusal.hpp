@@ -20,6 +20,11 @@ enum class refusal_errc {
   unstable,       ///< Changes while it is read.
   missing,        ///< A blob, file or folder that is not there.
   damaged,        ///< A blob whose bytes are not those of its name.
+  unsupported,    ///< Another version of the protocol, an unknown kind of message.
+  denied,         ///< Not genuine, or the signer may not.
+  conflict,       ///< Does not fit what is there: a parent, an expected release, a step.
+  overtaken,      ///< Somebody else was first.
+  not_leader,     ///< Another controller leads.
   io,             ///< The disk or the system said no; `reason` names the call and the errno.
 };
 

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where the cluster's history is kept: on a node's disk (cluster/sqlite_log), in etcd
+// (cluster/etcd_log), in memory for tests and simulated nodes (cluster/memory_log). From time to time
+// a snapshot takes the place of what came before it.
+//
+// Source   docs/cluster.md, "State" and "Controllers".
+// Thread   cluster. append() may call `done` at once, or later on the same thread (from poll()).
+// Errors   refusals; after one nothing was appended. `not_leader` if another controller was first.
+// Called   by cluster/controller, cluster/follower.
+#pragma once
+
+#include "cluster/change.hpp"
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+namespace troupe::cluster {
+
+class change_log {
+ public:
+  virtual ~change_log() = default;
+
+  [[nodiscard]] virtual position head() const = 0;
+  using appended = std::function<void(tl::expected<void, refusal>)>;
+  /// The change that follows head(). Durable when `done` is called.
+  virtual void append(const change& next, appended done) = 0;
+  /// Changes after this seq, the oldest first, at most so many bytes but one at least; `missing` if it
+  /// has been cut away.
+  [[nodiscard]] virtual tl::expected<std::vector<change>, refusal> read(std::uint64_t after_seq,
+                                                                        std::size_t max_bytes) const = 0;
+  /// The last snapshot: cluster_state::encode(). read() reaches back to it at least.
+  [[nodiscard]] virtual tl::expected<std::optional<std::string>, refusal> snapshot() const = 0;
+  /// Puts a snapshot in; changes up to `at` may be forgotten. Also how a follower whose own history
+  /// leads nowhere takes another one: `replaces` then drops all changes.
+  [[nodiscard]] virtual tl::expected<void, refusal> keep_snapshot(const position& at,
+                                                                  std::string_view bytes,
+                                                                  bool replaces) = 0;
+  /// Lets what it waits for happen; not needed by logs that never wait.
+  virtual void poll() {}
+};
+
+}  // namespace troupe::cluster

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller's side of the protocol: takes orders, puts them in order, announces, collects
+// acknowledgements, decides `activate` or `abort`, repeats, beacons, answers who asks.
+//
+// No sockets, no clock, no thread of its own: what happens is told to it, with the time.
+//
+// Source   docs/cluster.md, "A push".
+// Thread   cluster.
+// Errors   refusals to who ordered; the rest is logged.
+// Called   by cluster/agent, tests/cluster's simulation.
+#pragma once
+
+#include "cluster/follower.hpp"
+
+namespace troupe::cluster {
+
+class controller {
+ public:
+  struct options {
+    std::string name;
+    std::optional<signing_key> key;          ///< The node's; none: a cluster without keys.
+    std::map<public_key, trusted_key> root;
+    std::function<wall_time()> wall_clock;
+    log_function log;
+  };
+  controller(options how, change_log& log, blob_source& blobs, lower_links& lower);
+  ~controller();
+
+  /// Aborts what its predecessor left undecided, and announces where the history stands.
+  void start(instant now);
+  void on_message(const peer_id& from, message what, instant now);
+  void on_subscribed(const peer_id& who, std::string_view topic, instant now);
+  void on_gone(const peer_id& who, instant now);
+  void tick(instant now);
+  [[nodiscard]] instant next_tick() const;
+
+  /// The same as a `submit` of a peer; for orders that came over this node's control socket.
+  void submit(const signed_order& what, std::function<void(const progress&)> on_progress,
+              instant now);
+  [[nodiscard]] const cluster_state& state() const noexcept;
+  /// Heard within three beacons, or not, as far as it knows.
+  [[nodiscard]] std::vector<node_report> nodes(instant now) const;
+  /// Has heard of a higher epoch, or its log says that another leads: it must not go on.
+  [[nodiscard]] bool has_lost() const noexcept;
+
+ private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace troupe::cluster

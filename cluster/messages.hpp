@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What nodes say to each other. A message is one msgpack array: [version, type, field…]. A newer
+// minor version may append fields, which an older one skips; a type that a node does not know, and
+// another major version, are refused by name.
+//
+// Announced by a controller, handed on by relays: announcement, beacon, topic_message, welcome. All
+// else are requests of a node to its upper one (controller or relay) and their answers; `ask` ties an
+// answer to its request and is chosen by who asks; 0 where no answer is expected.
+//
+// Source   docs/cluster.md, "Messages", has the fields; tests/cluster/golden/ has the bytes.
+// Thread   any; values.
+// Errors   decode() takes bytes of strangers: bounded in count, length and depth before it allocates;
+//          `malformed` names message and field, `unsupported` the version or type.
+// Called   by cluster/controller, cluster/follower, cluster/relay, cluster/links.
+#pragma once
+
+#include "cluster/change.hpp"
+
+#include <map>
+#include <variant>
+#include <vector>
+
+namespace troupe::cluster {
+
+inline constexpr unsigned protocol_major = 1;
+inline constexpr unsigned protocol_minor = 0;
+
+/// A content as it travels: a piece of its zstd frame.
+inline constexpr std::size_t blob_piece_bytes = 256 * 1024;
+/// What goes along with an announcement, at most.
+inline constexpr std::size_t inline_blob_bytes = 16 * 1024;
+
+struct sent_blob {
+  digest name;
+  std::string compressed;  ///< The whole, zstd.
+};
+
+// ---- announced
+struct announcement {
+  change what;
+  std::vector<sent_blob> blobs;
+};
+struct beacon {
+  position at;
+  wall_time time;
+  std::string controller;  ///< Its name.
+  std::string signature;   ///< Of beacon_bytes() by the controller; empty without keys.
+  [[nodiscard]] std::string signed_bytes() const;
+};
+struct welcome {  ///< On `node/NAME`, when that subscription came.
+  position at;
+};
+struct topic_message {  ///< An app's own; best effort.
+  std::string topic;
+  std::string from;
+  std::string payload;
+};
+
+// ---- a node to its upper one
+struct node_report {  ///< Who a node is and how it does.
+  std::string name;
+  std::string role;  ///< node, controller, relay.
+  std::string version;
+  std::string address;  ///< Where it binds; empty: nowhere.
+  std::string serves;   ///< Its first listener's URL, for people.
+  label_map labels;
+  position at;
+  std::map<std::string, std::uint32_t> active;  ///< Release by app.
+  std::string problem;   ///< Why it is behind; empty.
+  double requests_per_second = 0;
+  double errors_per_second = 0;
+  wall_time heard;  ///< Set by who keeps it, for lists.
+};
+struct hello {
+  std::uint64_t ask = 0;
+  node_report who;
+};
+struct hello_answer {
+  std::uint64_t ask = 0;
+  position at;
+  std::string controller;
+};
+struct beat {  ///< The answer to a beacon; a relay sends those of its nodes.
+  std::vector<node_report> nodes;
+};
+struct fetch_changes {
+  std::uint64_t ask = 0;
+  position after;
+};
+struct changes {
+  std::uint64_t ask = 0;
+  std::vector<change> list;
+  position head;
+  bool need_snapshot = false;  ///< `after` is cut away or of another history.
+};
+struct fetch_snapshot {
+  std::uint64_t ask = 0;
+  std::uint64_t offset = 0;
+  digest of;  ///< Of a piece that is not the first: the snapshot begun; zeros: the newest.
+};
+struct snapshot_piece {
+  std::uint64_t ask = 0;
+  digest of;  ///< The whole's.
+  std::uint64_t offset = 0;
+  std::uint64_t total = 0;
+  std::string bytes;  ///< zstd; the whole is one frame.
+};
+struct fetch_blob {
+  std::uint64_t ask = 0;
+  digest name;
+  std::uint64_t offset = 0;  ///< In the compressed form.
+};
+struct blob_piece {
+  std::uint64_t ask = 0;
+  digest name;
+  std::uint64_t offset = 0;
+  std::uint64_t total = 0;  ///< Compressed.
+  std::string bytes;
+  bool gone = false;  ///< Nobody refers to it any more, or it never was.
+};
+enum class ack_step : std::uint8_t { ready = 1, refused, active, applied };
+struct acknowledgement {
+  std::string node;
+  order_id push{};
+  ack_step step = ack_step::ready;
+  std::uint64_t seq = 0;  ///< Of the change it answers.
+  std::string reason;
+  double took_ms = 0;  ///< Prepare, or the swap.
+};
+struct acknowledgements {
+  std::vector<acknowledgement> list;
+};
+struct repeat {  ///< Down: what a node has not acknowledged in time, to it alone.
+  change what;
+};
+
+// ---- whoever orders, to any node, handed up to the controller
+struct missing_blobs {
+  std::uint64_t ask = 0;
+  std::vector<digest> names;
+};
+struct missing_answer {
+  std::uint64_t ask = 0;
+  std::vector<digest> names;  ///< Those that the controller lacks.
+};
+struct put_blob {
+  std::uint64_t ask = 0;
+  digest name;
+  std::uint64_t offset = 0;
+  std::uint64_t total = 0;
+  std::string bytes;
+};
+struct put_answer {
+  std::uint64_t ask = 0;
+  digest name;
+  std::string problem;  ///< Empty: the piece (the last: the whole, verified) is there.
+};
+struct submit {
+  std::uint64_t ask = 0;
+  signed_order what;
+};
+enum class node_outcome : std::uint8_t { waiting = 1, ready, active, refused, unreachable, behind };
+struct node_progress {
+  std::string name;
+  node_outcome state = node_outcome::waiting;
+  double prepared_ms = 0;  ///< Since the announcement, by the controller's clock.
+  double active_ms = 0;
+  std::string reason;
+};
+/// How an order goes: sent again as it goes on, `done` with the last one.
+struct progress {
+  std::uint64_t ask = 0;
+  order_id id{};
+  bool done = false;
+  std::string error;   ///< JSON's name: "check_failed", "overtaken", "denied", "no_controller" …
+  std::string reason;  ///< In words.
+  std::uint32_t release = 0;
+  digest manifest;
+  std::string state;   ///< preparing, canary, active, aborted, partial; applied (config and the like).
+  std::vector<node_progress> nodes;
+};
+struct query {  ///< Lists for people: "nodes", "status".
+  std::uint64_t ask = 0;
+  std::string what;
+};
+struct query_answer {
+  std::uint64_t ask = 0;
+  std::vector<node_report> nodes;
+  position head;
+  std::string controller;
+  std::string text;  ///< JSON of what else there is.
+};
+struct publish {
+  topic_message what;
+};
+struct refused {  ///< The answer to what cannot be answered.
+  std::uint64_t ask = 0;
+  std::string error;
+  std::string reason;
+};
+
+using message =
+    std::variant<announcement, beacon, welcome, topic_message, hello, hello_answer, beat,
+                 fetch_changes, changes, fetch_snapshot, snapshot_piece, fetch_blob, blob_piece,
+                 acknowledgements, repeat, missing_blobs, missing_answer, put_blob, put_answer,
+                 submit, progress, query, query_answer, publish, refused>;
+
+[[nodiscard]] std::string encode(const message& what);
+[[nodiscard]] tl::expected<message, refusal> decode_message(std::string_view bytes);
+/// "fetch_blob": for logs.
+[[nodiscard]] std::string_view name_of(const message& what) noexcept;
+
+}  // namespace troupe::cluster

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which nodes something is for: all, those with labels, and of these a stable share by their names.
+// `zone=eu,tier=web`, `20%`, `zone=eu,20%`.
+//
+// Source   docs/cluster.md, "Labels".
+// Thread   any; a value.
+// Errors   parse() says what is wrong with the text.
+// Called   by cluster/order, cluster/cluster_state, the command line.
+#pragma once
+
+#include "cluster/refusal.hpp"
+
+#include <tl/expected.hpp>
+
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace troupe::cluster {
+
+using label_map = std::map<std::string, std::string, std::less<>>;
+
+struct selector {
+  label_map labels;       ///< All of them must be the node's.
+  unsigned percent = 100; ///< 1 to 100, of the nodes by a hash of name and salt.
+  std::string salt;       ///< A push's id, so that not always the same nodes go first.
+
+  [[nodiscard]] bool is_everyone() const noexcept { return labels.empty() && percent == 100; }
+  [[nodiscard]] bool matches(std::string_view node_name, const label_map& of_node) const;
+
+  [[nodiscard]] std::string text() const;  ///< Without the salt; empty: everyone.
+  [[nodiscard]] static tl::expected<selector, refusal> parse(std::string_view text);
+
+  auto operator<=>(const selector&) const = default;
+};
+
+}  // namespace troupe::cluster
