@@ -11,6 +11,7 @@
 #pragma once
 
 #include "cluster/controller.hpp"
+#include "cluster/follower.hpp"
 
 namespace troupe::cluster {
 

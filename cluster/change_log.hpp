@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Where the cluster's history is kept: on a node's disk (cluster/sqlite_log), in etcd
-// (cluster/etcd_log), in memory for tests and simulated nodes (cluster/memory_log). From time to time
-// a snapshot takes the place of what came before it.
+// (cluster/etcd_log), in memory for tests and simulated nodes (cluster/memory_log). From time to
+// time a snapshot takes the place of what came before it.
 //
 // Source   docs/cluster.md, "State" and "Controllers".
-// Thread   cluster. append() may call `done` at once, or later on the same thread (from poll()).
+// Thread   cluster. append() may call `done` at once, or later on the same thread (from poll()); a
+//          follower's own log calls it at once.
 // Errors   refusals; after one nothing was appended. `not_leader` if another controller was first.
 // Called   by cluster/controller, cluster/follower.
 #pragma once
@@ -26,17 +27,24 @@ class change_log {
   using appended = std::function<void(tl::expected<void, refusal>)>;
   /// The change that follows head(). Durable when `done` is called.
   virtual void append(const change& next, appended done) = 0;
-  /// Changes after this seq, the oldest first, at most so many bytes but one at least; `missing` if it
-  /// has been cut away.
-  [[nodiscard]] virtual tl::expected<std::vector<change>, refusal> read(std::uint64_t after_seq,
-                                                                        std::size_t max_bytes) const = 0;
-  /// The last snapshot: cluster_state::encode(). read() reaches back to it at least.
+  /// Several at once, all or none; by logs that a follower has, which answer at once.
+  [[nodiscard]] virtual tl::expected<void, refusal> append_all(const std::vector<change>& next) = 0;
+  /// Changes after this seq, the oldest first, at most so many bytes but one at least; `missing` if
+  /// it has been cut away.
+  [[nodiscard]] virtual tl::expected<std::vector<change>, refusal> read(
+      std::uint64_t after_seq, std::size_t max_bytes) const = 0;
+  /// The last snapshot: cluster_state::encode(). read() reaches back to the one before it, so that
+  /// who is only a little behind need not take a snapshot.
   [[nodiscard]] virtual tl::expected<std::optional<std::string>, refusal> snapshot() const = 0;
-  /// Puts a snapshot in; changes up to `at` may be forgotten. Also how a follower whose own history
-  /// leads nowhere takes another one: `replaces` then drops all changes.
+  /// Puts a snapshot in; changes up to the snapshot before it are forgotten. Also how a follower
+  /// whose own history leads nowhere takes another one: `replaces` then drops all changes, and `at`
+  /// is the new head.
   [[nodiscard]] virtual tl::expected<void, refusal> keep_snapshot(const position& at,
                                                                   std::string_view bytes,
                                                                   bool replaces) = 0;
+  /// What was acknowledged in a history that another one took the place of: for people.
+  [[nodiscard]] virtual tl::expected<void, refusal> keep_aside(const std::vector<change>& lost) = 0;
+  [[nodiscard]] virtual tl::expected<std::vector<change>, refusal> aside() const = 0;
   /// Lets what it waits for happen; not needed by logs that never wait.
   virtual void poll() {}
 };

@@ -11,7 +11,13 @@
 // Called   by cluster/agent, tests/cluster's simulation.
 #pragma once
 
-#include "cluster/follower.hpp"
+#include "cluster/blob_source.hpp"
+#include "cluster/change_log.hpp"
+#include "cluster/cluster_state.hpp"
+#include "cluster/links.hpp"
+#include "cluster/log_function.hpp"
+
+#include <memory>
 
 namespace troupe::cluster {
 
@@ -19,16 +25,20 @@ class controller {
  public:
   struct options {
     std::string name;
-    std::optional<signing_key> key;          ///< The node's; none: a cluster without keys.
+    std::optional<signing_key> key;  ///< The node's; none: a cluster without keys.
     std::map<public_key, trusted_key> root;
     std::function<wall_time()> wall_clock;
     log_function log;
+    std::uint64_t checkpoint_every = 1'000;  ///< Changes.
   };
   controller(options how, change_log& log, blob_source& blobs, lower_links& lower);
   ~controller();
 
-  /// Aborts what its predecessor left undecided, and announces where the history stands.
-  void start(instant now);
+  /// Appends `first` (of a new cluster: its member order and the promotion of itself; of a node
+  /// that takes over: the promotion), aborts what its predecessor left undecided, and announces
+  /// where the history stands. Refused: a log that cannot be read, or that says that another leads.
+  [[nodiscard]] tl::expected<void, refusal> start(instant now,
+                                                  std::vector<signed_order> first = {});
   void on_message(const peer_id& from, message what, instant now);
   void on_subscribed(const peer_id& who, std::string_view topic, instant now);
   void on_gone(const peer_id& who, instant now);
@@ -41,8 +51,12 @@ class controller {
   [[nodiscard]] const cluster_state& state() const noexcept;
   /// Heard within three beacons, or not, as far as it knows.
   [[nodiscard]] std::vector<node_report> nodes(instant now) const;
-  /// Has heard of a higher epoch, or its log says that another leads: it must not go on.
+  /// Another leads, by a genuine promotion that it was shown or that is in its log: it appends
+  /// nothing any more, and must be taken down.
   [[nodiscard]] bool has_lost() const noexcept;
+  /// What shows a node of an older epoch that this one leads: a `changes` with the promotion in it.
+  /// For the agent to send to members that it can reach and that have not come by themselves.
+  [[nodiscard]] message proof() const;
 
  private:
   struct impl;

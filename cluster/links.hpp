@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way messages take, as the protocol sees it. cluster/zmq_links is the real one; the simulation of
-// tests/cluster loses, doubles, delays and reorders.
+// The way messages take, as the protocol sees it. cluster/zmq_links is the real one; the simulation
+// of tests/cluster loses, doubles, delays and reorders.
 //
 // A peer below is its `peer_id`: on a cluster with keys its CURVE key, as ZAP let it in; the last
 // hello of a key wins. What one sends upward goes to the one upper node (controller or relay).
+//
+// None of these calls comes back into who made it: what it causes (on this node too, whose own
+// follower is one of those below its controller) is delivered later, from the loop.
+//
+// `ask` numbers: a follower's are below relay_asks, a relay's below agent_asks, an agent's above,
+// so that an answer finds its asker on a link that they share.
 //
 // Source   docs/cluster.md, "Links".
 // Thread   cluster.
@@ -15,14 +21,19 @@
 #include "cluster/messages.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace troupe::cluster {
 
 using peer_id = std::string;
 /// Monotonic; given to the protocol, never asked for by it.
 using instant = std::chrono::steady_clock::time_point;
+
+inline constexpr std::uint64_t relay_asks = std::uint64_t{1} << 61;
+inline constexpr std::uint64_t agent_asks = std::uint64_t{1} << 62;
 
 /// Topics of the announcement socket.
 inline constexpr std::string_view topic_changes = "c";
@@ -36,6 +47,10 @@ class lower_links {
   virtual ~lower_links() = default;
   virtual void announce(std::string_view topic, const message& what) = 0;
   virtual void send(const peer_id& to, const message& what) = 0;
+  /// The same to many: encoded once.
+  virtual void send_all(const std::vector<peer_id>& to, const message& what) {
+    for (const peer_id& one : to) send(one, what);
+  }
   /// Cuts the links of a peer that is no longer allowed; it cannot come back.
   virtual void cut(const peer_id& who) = 0;
 };
