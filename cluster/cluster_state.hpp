@@ -85,17 +85,23 @@ struct member_info {
   bool may_lead = false;
 };
 
+/// Whether somebody has called ordered.is_genuine() already: on several threads, for many changes.
+enum class signature_check : std::uint8_t { needed, done };
+
 class cluster_state {
  public:
   /// @param root  keys trusted from the beginning (a node's own trust file); none: no keys at all.
   explicit cluster_state(std::map<public_key, trusted_key> root = {});
 
   [[nodiscard]] const position& at() const noexcept { return at_; }
-  /// Only the change that follows at().
-  [[nodiscard]] tl::expected<void, refusal> apply(const change& next);
+  /// Only the change that follows at(). A checkpoint whose digest is not that of encode() is a
+  /// `conflict`.
+  [[nodiscard]] tl::expected<void, refusal> apply(const change& next,
+                                                  signature_check how = signature_check::needed);
   /// Whether apply() would take this order now, as the next change; for the controller, before it
   /// appends. Does not judge expiry.
-  [[nodiscard]] tl::expected<order, refusal> judge(const signed_order& what) const;
+  [[nodiscard]] tl::expected<order, refusal> judge(
+      const signed_order& what, signature_check how = signature_check::needed) const;
 
   [[nodiscard]] const std::map<std::string, app_state, std::less<>>& apps() const noexcept;
   /// By key; the scoped ones of a key by age.
@@ -110,6 +116,8 @@ class cluster_state {
   [[nodiscard]] const std::map<std::string, wall_time, std::less<>>& tokens() const noexcept;
   [[nodiscard]] bool has_keys() const noexcept;
   [[nodiscard]] std::string_view controller() const noexcept;  ///< The last promoted; may be empty.
+  /// What made it that, as an administrator signed it; empty bytes: nobody was promoted yet.
+  [[nodiscard]] const signed_order& promotion() const noexcept;
   /// The outcome of an order that is done with (the last 10,000), by its id.
   [[nodiscard]] const push_record* outcome(const order_id& id) const;
   [[nodiscard]] std::optional<std::uint64_t> seq_of(const order_id& id) const;
