@@ -24,6 +24,8 @@ class change_log {
   virtual ~change_log() = default;
 
   [[nodiscard]] virtual position head() const = 0;
+  /// The seq after which read() can begin.
+  [[nodiscard]] virtual std::uint64_t begins_after() const = 0;
   using appended = std::function<void(tl::expected<void, refusal>)>;
   /// The change that follows head(). Durable when `done` is called.
   virtual void append(const change& next, appended done) = 0;
@@ -36,14 +38,16 @@ class change_log {
   /// The last snapshot: cluster_state::encode(). read() reaches back to the one before it, so that
   /// who is only a little behind need not take a snapshot.
   [[nodiscard]] virtual tl::expected<std::optional<std::string>, refusal> snapshot() const = 0;
-  /// Puts a snapshot in; changes up to the snapshot before it are forgotten. Also how a follower
-  /// whose own history leads nowhere takes another one: `replaces` then drops all changes, and `at`
-  /// is the new head.
+  /// Puts a snapshot in, of an `at` that read() reaches; changes up to the snapshot before it are
+  /// forgotten.
   [[nodiscard]] virtual tl::expected<void, refusal> keep_snapshot(const position& at,
-                                                                  std::string_view bytes,
-                                                                  bool replaces) = 0;
-  /// What was acknowledged in a history that another one took the place of: for people.
-  [[nodiscard]] virtual tl::expected<void, refusal> keep_aside(const std::vector<change>& lost) = 0;
+                                                                  std::string_view bytes) = 0;
+  /// Another history in place of this one, at once: a snapshot (empty bytes: the beginning) and the
+  /// changes since. What was acknowledged here and is not part of it is kept aside, for people.
+  [[nodiscard]] virtual tl::expected<void, refusal> replace(const position& at,
+                                                            std::string_view bytes,
+                                                            const std::vector<change>& since,
+                                                            const std::vector<change>& lost) = 0;
   [[nodiscard]] virtual tl::expected<std::vector<change>, refusal> aside() const = 0;
   /// Lets what it waits for happen; not needed by logs that never wait.
   virtual void poll() {}

@@ -42,6 +42,7 @@ struct announcement {
   std::vector<sent_blob> blobs;
 };
 struct beacon {
+  static constexpr std::string_view context = "troupe beacon 1";  ///< Of its signature.
   position at;
   wall_time time;
   std::string controller;  ///< Its name.

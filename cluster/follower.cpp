@@ -1,0 +1,647 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/follower.hpp"
+
+#include "cluster/app_tasks.hpp"
+#include "cluster/blob_fetcher.hpp"
+#include "cluster/blob_server.hpp"
+#include "cluster/catch_up.hpp"
+#include "cluster/history_server.hpp"
+#include "cluster/promotion.hpp"
+#include "cluster/signature_batch.hpp"
+
+#include <algorithm>
+
+namespace troupe::cluster {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto silence = 3s;  ///< Three beacons: the link is dead, or who is above.
+constexpr auto hello_again = 1s;
+constexpr auto welcome_wait = 300ms;  ///< Then it asks without.
+constexpr auto log_again = 1s;        ///< After a full disk.
+constexpr std::size_t max_buffered = 1'000;
+constexpr std::size_t max_acknowledgements = 500;  ///< In a message.
+
+}  // namespace
+
+struct follower::impl {
+  impl(options given, change_log& own, blob_source& blobs, host& runtime, upper_link& upper)
+      : how(std::move(given)),
+        log(own),
+        blobs(blobs),
+        runtime(runtime),
+        upper(upper),
+        state(how.root),
+        asking(upper, [this] { return ++asks; }),
+        fetcher({.send = [this](const peer_id&, const message& what) { this->upper.send(what); },
+                 .next_ask = [this] { return ++asks; },
+                 .arrived =
+                     [this](const digest& name, tl::expected<void, refusal> result) {
+                       tasks.on_content(name, result);
+                     }},
+                blobs),
+        tasks({.name = how.name,
+               .labels = how.labels,
+               .log = [this](log_level level, std::string_view line) { say(level, line); },
+               .wake = how.wake,
+               .acknowledge = [this](acknowledgement ack) { acks.push_back(std::move(ack)); },
+               .on_gone = [this] { lacks = true; }},
+              blobs, fetcher, runtime),
+        history(own),
+        contents(blobs) {}
+
+  options how;
+  change_log& log;
+  blob_source& blobs;
+  host& runtime;
+  upper_link& upper;
+  cluster_state state;
+  std::uint64_t asks = 0;
+  std::vector<acknowledgement> acks;
+  catch_up asking;
+  blob_fetcher fetcher;
+  app_tasks tasks;
+  history_server history;
+  blob_server contents;
+
+  bool is_up = false;
+  bool is_proven = false;  ///< The subscriptions hold: a welcome or a beacon came over this link.
+  /// Who beacons is not who leads in our history, at the same epoch or a higher one.
+  bool is_foreign = false;
+  bool lacks = true;  ///< Something between us and the head, as far as we know.
+  instant linked;     ///< When the link came up.
+  bool is_greeted = false;
+  std::uint64_t hello_ask = 0;
+  instant hello_due = instant::max();
+  std::optional<instant> heard;         ///< A genuine beacon.
+  std::optional<wall_time> heard_time;  ///< What it said; an older one is a replay.
+  position heard_at;
+  std::map<std::uint64_t, announcement> buffered;  ///< By seq: above a gap.
+  std::string trouble;                             ///< Why it is behind.
+  instant log_retry = instant::max();
+  std::map<std::string, std::string, std::less<>> values;  ///< As the host has them.
+  bool has_values = false;
+
+  /// Another history that is being taken in our place: accepted when it is shown to be one.
+  struct candidate {
+    cluster_state state;
+    position base;
+    std::string bytes;
+    std::vector<change> since;
+  };
+  std::optional<candidate> other;
+
+  void say(log_level level, std::string_view line) const {
+    if (how.log) how.log(level, line);
+  }
+  void set_trouble(std::string what) {
+    if (!what.empty() && what != trouble) say(log_level::warn, "cluster: " + what);
+    trouble = std::move(what);
+  }
+
+  // ---- the log
+  [[nodiscard]] tl::expected<void, refusal> load();
+  [[nodiscard]] tl::expected<void, refusal> keep(const std::vector<change>& list);
+  /// Those that follow our position; what was taken is part of state and log. Stops at the first
+  /// that cannot be.
+  bool take(std::vector<change> list, bool is_last, instant now);
+  void note(const change& in);
+  void act(instant now);
+  void apply_values();
+  void flush_acks();
+
+  // ---- from above
+  void on_beacon(const beacon& what, instant now);
+  void on_announcement(announcement what, instant now);
+  void on_changes(changes what, instant now);
+  void on_snapshot(const snapshot_piece& piece, instant now);
+  void on_candidate(changes what, instant now);
+  bool accept(instant now);
+  void on_repeat(const change& what, instant now);
+  void replay(instant now);
+  void look_after(instant now);
+  void say_hello(instant now);
+  void show_promotion();
+  [[nodiscard]] node_report report() const;
+  [[nodiscard]] bool is_genuine(const beacon& what) const;
+};
+
+// What its own disk says was verified when it was written.
+tl::expected<void, refusal> follower::impl::load() {
+  state = cluster_state(how.root);
+  auto snapshot = log.snapshot();
+  if (!snapshot) return tl::unexpected(std::move(snapshot.error()));
+  if (*snapshot) {
+    auto decoded = cluster_state::decode(**snapshot, how.root);
+    if (!decoded) return tl::unexpected(std::move(decoded.error()));
+    state = *std::move(decoded);
+  }
+  while (state.at() != log.head()) {
+    auto list = log.read(state.at().seq, 1 << 20);
+    if (!list) return tl::unexpected(std::move(list.error()));
+    if (list->empty()) {
+      return tl::unexpected(refusal{.errc = refusal_errc::damaged,
+                                    .reason = "the node's log does not lead to its own head"});
+    }
+    for (const change& one : *list) {
+      if (auto done = state.apply(one, signature_check::done); !done) return done;
+    }
+  }
+  return {};
+}
+
+tl::expected<void, refusal> follower::impl::keep(const std::vector<change>& list) {
+  // A controller's follower may share its log, which has them.
+  std::vector<change> fresh;
+  for (const change& one : list) {
+    if (one.seq > log.head().seq) fresh.push_back(one);
+  }
+  if (fresh.empty()) return {};
+  return log.append_all(fresh);
+}
+
+void follower::impl::note(const change& in) {
+  const auto what = order::decode(in.ordered.bytes);
+  if (!what) return;  // apply() has decoded it
+  tasks.note(*what, in);
+  if (is_one_step(*what)) acks.push_back({how.name, what->id, ack_step::applied, in.seq, {}, 0});
+}
+
+bool follower::impl::take(std::vector<change> list, bool is_last, instant now) {
+  std::erase_if(list, [this](const change& one) { return one.seq <= state.at().seq; });
+  if (list.empty()) return true;
+  const bool is_many = list.size() > 1;
+  const std::size_t genuine = is_many ? count_genuine(list, state.has_keys()) : 0;
+  std::vector<change> taken;
+  std::vector<std::pair<position, std::string>> snapshots;
+  std::string problem;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const change& one = list[i];
+    // Encoded before: a checkpoint is of the state without itself.
+    const bool is_checkpoint = has_checkpoint(one);
+    const position before = state.at();
+    std::string bytes = is_checkpoint ? state.encode() : std::string();
+    const auto done =
+        state.apply(one, i < genuine ? signature_check::done : signature_check::needed);
+    if (!done) {
+      problem = "change " + std::to_string(one.seq) + " was not taken: " + done.error().reason;
+      break;
+    }
+    if (is_checkpoint) snapshots.emplace_back(before, std::move(bytes));
+    taken.push_back(one);
+  }
+  const bool shares_log = log.head().seq >= state.at().seq;
+  if (auto kept = keep(taken); !kept) {
+    // Nothing was said or done yet: where the log stands is where we do.
+    set_trouble(kept.error().reason);
+    acks.clear();
+    for (const change& one : taken) {
+      const auto what = order::decode(one.ordered.bytes);
+      if (!what) continue;
+      const auto* activate = std::get_if<activate_order>(&what->body);
+      acks.push_back({how.name, activate != nullptr ? activate->push : what->id, ack_step::refused,
+                      one.seq, kept.error().reason, 0});
+    }
+    flush_acks();
+    if (auto loaded = load(); !loaded) set_trouble(loaded.error().reason);
+    log_retry = now + log_again;
+    return false;
+  }
+  if (!shares_log) {
+    for (const auto& [at, bytes] : snapshots) {
+      if (auto kept = log.keep_snapshot(at, bytes); !kept) {
+        say(log_level::warn, "cluster: no snapshot was kept: " + kept.error().reason);
+      }
+    }
+  }
+  for (const change& one : taken) note(one);
+  set_trouble(problem);
+  if (!taken.empty() && how.on_state) how.on_state();
+  if (is_last) act(now);
+  return problem.empty();
+}
+
+void follower::impl::apply_values() {
+  auto fresh = state.config_of(how.name, how.labels);
+  if (has_values && fresh == values) return;
+  values = std::move(fresh);
+  has_values = true;
+  runtime.config(values, state.at().seq);
+}
+
+void follower::impl::act(instant now) {
+  apply_values();
+  tasks.reconcile(state, now);
+  flush_acks();
+}
+
+void follower::impl::flush_acks() {
+  if (acks.empty()) return;
+  if (is_up) {
+    for (std::size_t from = 0; from < acks.size(); from += max_acknowledgements) {
+      const std::size_t to = std::min(acks.size(), from + max_acknowledgements);
+      acknowledgements sent;
+      sent.list.assign(acks.begin() + static_cast<std::ptrdiff_t>(from),
+                       acks.begin() + static_cast<std::ptrdiff_t>(to));
+      upper.send(sent);
+    }
+  }
+  // What is lost is asked for again.
+  acks.clear();
+}
+
+node_report follower::impl::report() const {
+  node_report result = runtime.report();
+  result.name = how.name;
+  result.role = how.role;
+  result.version = how.version;
+  result.address = how.address;
+  result.labels = how.labels;
+  result.at = state.at();
+  result.active = tasks.serving();
+  result.problem = !trouble.empty() ? trouble : tasks.trouble();
+  return result;
+}
+
+bool follower::impl::is_genuine(const beacon& what) const {
+  if (what.controller != state.controller()) return false;
+  if (!state.has_keys()) return true;
+  const auto member = state.members().find(what.controller);
+  return member != state.members().end() &&
+         member->second.signing.verify(beacon::context, what.signed_bytes(), what.signature);
+}
+
+void follower::impl::show_promotion() {
+  if (auto proof = proof_of(state)) upper.send(*proof);
+}
+
+void follower::impl::on_beacon(const beacon& what, instant now) {
+  const position& at = state.at();
+  if (what.at.epoch < at.epoch) {
+    // It does not know yet that another leads.
+    show_promotion();
+    return;
+  }
+  is_foreign = what.controller != state.controller();
+  // Two promotions at once: it may be the one that has to give way.
+  if (is_foreign && what.at.epoch == at.epoch) show_promotion();
+  if (is_genuine(what)) {
+    if (heard_time && what.time <= *heard_time) return;
+    heard_time = what.time;
+    heard = now;
+    is_proven = true;
+    heard_at = what.at;
+    if (is_up) upper.send(beat{{report()}});
+    if (what.at == at) {
+      lacks = false;
+      if (trouble.empty()) set_trouble({});
+      return;
+    }
+    if (what.at.is_before(at)) return;  // it was on its way while a change overtook it
+  } else if (what.at == at) {
+    return;
+  }
+  lacks = true;
+  look_after(now);
+}
+
+void follower::impl::on_announcement(announcement what, instant now) {
+  for (const sent_blob& blob : what.blobs) fetcher.offer(blob);
+  const position& at = state.at();
+  const change& next = what.what;
+  if (next.epoch < at.epoch) {
+    show_promotion();
+    return;
+  }
+  if (next.seq <= at.seq && next.epoch == at.epoch) return;
+  if (next.seq == at.seq + 1 && next.parent == at.state && !other) {
+    const bool was_current = !lacks;
+    if (take({next}, buffered.empty(), now) && was_current && buffered.empty()) return;
+    replay(now);
+    return;
+  }
+  lacks = true;
+  what.blobs.clear();
+  buffered.insert_or_assign(next.seq, std::move(what));
+  // Those furthest above are announced to be asked for anyway.
+  if (buffered.size() > max_buffered) buffered.erase(std::prev(buffered.end()));
+  look_after(now);
+}
+
+void follower::impl::replay(instant now) {
+  std::vector<change> list;
+  position at = state.at();
+  for (auto one = buffered.begin(); one != buffered.end(); one = buffered.erase(one)) {
+    const change& next = one->second.what;
+    if (next.seq <= at.seq) continue;
+    if (next.seq != at.seq + 1 || next.parent != at.state) break;
+    at = next.after();
+    list.push_back(next);
+  }
+  // Of another history than the one that was taken: a beacon will tell.
+  if (!list.empty()) take(std::move(list), true, now);
+}
+
+/// Asks for what it lacks, if it can and has not.
+void follower::impl::look_after(instant now) {
+  if (!is_up || !lacks || asking.is_asking() || log_retry != instant::max()) return;
+  if (!is_proven && now < linked + welcome_wait) return;
+  asking.ask_changes(other ? other->state.at() : state.at(), now);
+}
+
+void follower::impl::on_changes(changes what, instant now) {
+  if (!asking.answers(what)) return;
+  if (other) return on_candidate(std::move(what), now);
+  const position& at = state.at();
+  const bool is_other =
+      is_foreign && what.list.empty() && what.head != at && what.head.epoch >= at.epoch;
+  if (what.need_snapshot || is_other) {
+    asking.ask_snapshot(now);
+    return;
+  }
+  if (!what.list.empty()) {
+    const change& last = what.list.back();
+    const bool is_last = last.seq >= what.head.seq;
+    if (!take(std::move(what.list), is_last, now)) {
+      // A checkpoint that does not fit: what we have is not what the others have.
+      if (log_retry == instant::max()) {
+        act(now);
+        asking.ask_snapshot(now);
+      }
+      return;
+    }
+    if (!is_last) {
+      asking.ask_changes(at, now);
+      return;
+    }
+  } else {
+    act(now);
+  }
+  lacks = at != what.head && at.is_before(what.head);
+  if (what.head.is_before(at) && what.head.epoch < at.epoch) show_promotion();
+  replay(now);
+  if (heard && at.is_before(heard_at)) lacks = true;
+  if (!lacks) say_hello(now);
+}
+
+void follower::impl::on_snapshot(const snapshot_piece& piece, instant now) {
+  auto whole = asking.take(piece, now);
+  if (!whole) return;
+  if (!*whole) {
+    set_trouble("the snapshot was not taken: " + whole->error().reason);
+    return;
+  }
+  candidate fresh{cluster_state(how.root), {}, std::move(**whole), {}};
+  if (!fresh.bytes.empty()) {
+    auto decoded = cluster_state::decode(fresh.bytes, how.root);
+    if (!decoded) {
+      set_trouble("the snapshot was not taken: " + decoded.error().reason);
+      return;
+    }
+    fresh.state = *std::move(decoded);
+  }
+  fresh.base = fresh.state.at();
+  other = std::move(fresh);
+  asking.ask_changes(other->state.at(), now);
+}
+
+void follower::impl::on_candidate(changes what, instant now) {
+  if (what.need_snapshot) {
+    // It was cut away meanwhile: the next one.
+    other.reset();
+    asking.ask_snapshot(now);
+    return;
+  }
+  const std::size_t genuine = count_genuine(what.list, other->state.has_keys());
+  for (std::size_t i = 0; i < what.list.size(); ++i) {
+    const change& one = what.list[i];
+    const auto done =
+        other->state.apply(one, i < genuine ? signature_check::done : signature_check::needed);
+    if (!done) {
+      set_trouble("another history was not taken: change " + std::to_string(one.seq) + ": " +
+                  done.error().reason);
+      other.reset();
+      return;
+    }
+    other->since.push_back(one);
+  }
+  if (!what.list.empty() && other->state.at().seq < what.head.seq) {
+    asking.ask_changes(other->state.at(), now);
+    return;
+  }
+  const bool is_taken = accept(now);
+  other.reset();
+  if (!is_taken) return;
+  act(now);
+  lacks = false;
+  replay(now);
+  if (!lacks) say_hello(now);
+}
+
+bool follower::impl::accept(instant now) {
+  const position& ours = state.at();
+  const position& theirs = other->state.at();
+  // A snapshot is as good as the checkpoint that follows it, which the controller has signed.
+  const bool is_shown =
+      other->base.seq == 0 || (!other->since.empty() && has_checkpoint(other->since.front()));
+  if (!is_shown) {
+    set_trouble("a snapshot was not taken: no signed checkpoint follows it");
+    return false;
+  }
+  const bool is_later = theirs.epoch == ours.epoch && ours.is_before(theirs) &&
+                        state.controller() == other->state.controller();
+  if (!is_later && !outranks(other->state, state)) {
+    if (theirs != ours) {
+      set_trouble("the node above has another history, of no higher epoch, and not more of it");
+    }
+    return false;
+  }
+  std::vector<change> lost;
+  if (theirs.epoch > ours.epoch || state.controller() != other->state.controller()) {
+    lost = lost_in(log, other->state);
+  }
+  if (auto kept = log.replace(other->base, other->bytes, other->since, lost); !kept) {
+    set_trouble(kept.error().reason);
+    log_retry = now + log_again;
+    return false;
+  }
+  if (!lost.empty()) {
+    say(log_level::warn,
+        "cluster: " + std::to_string(lost.size()) +
+            " changes that were acknowledged are not part of the history of epoch " +
+            std::to_string(theirs.epoch) + "; `troupe cluster status` lists them");
+  }
+  say(log_level::notice, "cluster: took the history of epoch " + std::to_string(theirs.epoch) +
+                             " up to change " + std::to_string(theirs.seq));
+  state = std::move(other->state);
+  for (const change& one : other->since) note(one);
+  set_trouble({});
+  heard_time.reset();
+  if (how.on_state) how.on_state();
+  return true;
+}
+
+void follower::impl::on_repeat(const change& what, instant now) {
+  if (what.seq > state.at().seq) {
+    on_announcement({what, {}}, now);
+    return;
+  }
+  const auto repeated = order::decode(what.ordered.bytes);
+  // It was verified when it became part of our history, if this is the same.
+  if (!repeated || state.seq_of(repeated->id) != what.seq) return;
+  if (is_one_step(*repeated)) {
+    acks.push_back({how.name, repeated->id, ack_step::applied, what.seq, {}, 0});
+  } else {
+    tasks.acknowledge_again(state, *repeated, what);
+  }
+  flush_acks();
+}
+
+void follower::impl::say_hello(instant now) {
+  const bool waits = hello_due != instant::max() && now < hello_due;
+  if (is_greeted || !is_up || waits) return;
+  hello_ask = ++asks;
+  hello_due = now + hello_again;
+  upper.send(hello{hello_ask, report()});
+}
+
+follower::follower(options how, change_log& own, blob_source& blobs, host& runtime,
+                   upper_link& upper)
+    : impl_(std::make_unique<impl>(std::move(how), own, blobs, runtime, upper)) {}
+follower::~follower() = default;
+
+tl::expected<void, refusal> follower::start(instant now) {
+  if (auto loaded = impl_->load(); !loaded) return loaded;
+  if (impl_->how.on_state) impl_->how.on_state();
+  impl_->act(now);
+  return {};
+}
+
+void follower::on_link(bool up, instant now) {
+  impl& self = *impl_;
+  self.is_up = up;
+  self.is_proven = false;
+  self.is_greeted = false;
+  self.hello_due = instant::max();
+  self.heard_time.reset();
+  self.asking.reset();
+  self.other.reset();
+  self.linked = now;
+  if (!up) return;
+  self.lacks = true;
+  self.fetcher.restart(now);
+}
+
+void follower::on_announced(std::string_view topic, message what, instant now) {
+  impl& self = *impl_;
+  if (auto* change = std::get_if<announcement>(&what)) {
+    self.on_announcement(std::move(*change), now);
+  } else if (const auto* sign = std::get_if<beacon>(&what)) {
+    self.on_beacon(*sign, now);
+  } else if (std::holds_alternative<welcome>(what)) {
+    self.is_proven = true;
+    self.look_after(now);
+  } else if (const auto* own = std::get_if<topic_message>(&what)) {
+    if (topic.starts_with(topic_app_prefix)) self.runtime.topic(*own);
+  }
+  self.flush_acks();
+}
+
+void follower::on_message(message what, instant now) {
+  impl& self = *impl_;
+  if (auto* list = std::get_if<changes>(&what)) {
+    self.on_changes(std::move(*list), now);
+  } else if (const auto* piece = std::get_if<snapshot_piece>(&what)) {
+    self.on_snapshot(*piece, now);
+  } else if (const auto* content = std::get_if<blob_piece>(&what)) {
+    self.fetcher.on_piece(*content, now);
+    self.look_after(now);
+  } else if (const auto* again = std::get_if<repeat>(&what)) {
+    self.on_repeat(again->what, now);
+  } else if (const auto* answer = std::get_if<hello_answer>(&what)) {
+    if (answer->ask != self.hello_ask) return;
+    self.is_greeted = true;
+    self.hello_due = instant::max();
+    if (self.state.at().is_before(answer->at)) {
+      self.lacks = true;
+      self.look_after(now);
+    }
+  } else if (const auto* no = std::get_if<refused>(&what)) {
+    if (no->ask < relay_asks) self.set_trouble("the node above refused: " + no->reason);
+  } else if (const auto* asked = std::get_if<fetch_changes>(&what)) {
+    self.upper.send(self.history.answer(*asked));
+  } else if (const auto* snapshot = std::get_if<fetch_snapshot>(&what)) {
+    self.upper.send(self.history.answer(*snapshot));
+  } else if (const auto* blob = std::get_if<fetch_blob>(&what)) {
+    self.upper.send(self.contents.answer(*blob));
+  }
+  self.flush_acks();
+}
+
+void follower::tick(instant now) {
+  impl& self = *impl_;
+  if (self.log_retry <= now) {
+    self.log_retry = instant::max();
+    self.lacks = true;
+  }
+  if (self.tasks.tick(now)) self.tasks.reconcile(self.state, now);
+  self.flush_acks();
+  if (!self.is_up) return;
+  self.asking.tick(now);
+  self.fetcher.tick(now);
+  self.look_after(now);
+  if (self.hello_due <= now) self.say_hello(now);
+  const instant since = std::max(self.linked, self.heard.value_or(self.linked));
+  if (now - since > silence) {
+    self.say(log_level::warn, "cluster: no genuine beacon for 3 s; connecting anew");
+    self.linked = now;  // not again at once if the link stays
+    self.upper.connect_anew();
+  }
+}
+
+instant follower::next_tick() const {
+  const impl& self = *impl_;
+  instant result = std::min(self.tasks.next_tick(), self.log_retry);
+  if (!self.is_up) return result;
+  result = std::min({result, self.asking.next_tick(), self.fetcher.next_tick(), self.hello_due});
+  if (self.lacks && !self.is_proven) result = std::min(result, self.linked + welcome_wait);
+  const instant since = std::max(self.linked, self.heard.value_or(self.linked));
+  return std::min(result, since + silence + 1ms);
+}
+
+const cluster_state& follower::state() const noexcept {
+  return impl_->state;
+}
+
+bool follower::is_current(instant now) const noexcept {
+  return impl_->is_up && !impl_->lacks && impl_->heard && now - *impl_->heard <= silence &&
+         impl_->trouble.empty();
+}
+
+std::optional<instant> follower::last_beacon() const noexcept {
+  return impl_->heard;
+}
+
+node_report follower::report() const {
+  return impl_->report();
+}
+
+std::unordered_set<digest> follower::needed() const {
+  std::unordered_set<digest> result;
+  for (const auto& [name, app] : impl_->state.apps()) {
+    for (const auto& [number, release] : app.releases) {
+      result.insert(release.manifest);
+      const auto bytes = impl_->blobs.get(release.manifest);
+      const auto files = bytes ? manifest::decode(*bytes)
+                               : tl::expected<manifest, refusal>(tl::unexpected(refusal{}));
+      if (!files) continue;
+      for (const manifest_file& file : files->files) result.insert(file.content);
+    }
+  }
+  impl_->tasks.add_needed(result);
+  for (const digest& name : impl_->fetcher.wanted()) result.insert(name);
+  return result;
+}
+
+}  // namespace troupe::cluster
