@@ -6,6 +6,7 @@
 #include "cluster/blob_server.hpp"
 #include "cluster/catch_up.hpp"
 #include "cluster/history_server.hpp"
+#include "cluster/load_state.hpp"
 #include "cluster/promotion.hpp"
 #include "cluster/signature_batch.hpp"
 
@@ -127,27 +128,10 @@ struct follower::impl {
   [[nodiscard]] bool is_genuine(const beacon& what) const;
 };
 
-// What its own disk says was verified when it was written.
 tl::expected<void, refusal> follower::impl::load() {
-  state = cluster_state(how.root);
-  auto snapshot = log.snapshot();
-  if (!snapshot) return tl::unexpected(std::move(snapshot.error()));
-  if (*snapshot) {
-    auto decoded = cluster_state::decode(**snapshot, how.root);
-    if (!decoded) return tl::unexpected(std::move(decoded.error()));
-    state = *std::move(decoded);
-  }
-  while (state.at() != log.head()) {
-    auto list = log.read(state.at().seq, 1 << 20);
-    if (!list) return tl::unexpected(std::move(list.error()));
-    if (list->empty()) {
-      return tl::unexpected(refusal{.errc = refusal_errc::damaged,
-                                    .reason = "the node's log does not lead to its own head"});
-    }
-    for (const change& one : *list) {
-      if (auto done = state.apply(one, signature_check::done); !done) return done;
-    }
-  }
+  auto loaded = load_state(log, how.root);
+  if (!loaded) return tl::unexpected(std::move(loaded.error()));
+  state = *std::move(loaded);
   return {};
 }
 

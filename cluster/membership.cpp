@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/membership.hpp"
+
+namespace troupe::cluster {
+
+void membership::hear(node_report report, const peer_id& via, instant now, wall_time wall) {
+  auto found = nodes_.find(report.name);
+  if (found == nodes_.end()) {
+    if (nodes_.size() >= max_nodes) return;
+    found = nodes_.try_emplace(report.name).first;
+  }
+  node& one = found->second;
+  report.heard = wall;
+  one.report = std::move(report);
+  one.via = via;
+  one.heard = now;
+}
+
+void membership::hear(const std::string& name, instant now) {
+  const auto found = nodes_.find(name);
+  if (found != nodes_.end()) found->second.heard = now;
+}
+
+void membership::remove(const std::string& name) {
+  nodes_.erase(name);
+}
+
+const membership::node* membership::find(const std::string& name) const {
+  const auto found = nodes_.find(name);
+  return found != nodes_.end() ? &found->second : nullptr;
+}
+
+bool membership::is_live(const std::string& name, instant now) const {
+  const node* one = find(name);
+  return one != nullptr && now - one->heard <= live_for;
+}
+
+std::vector<const membership::node*> membership::live(const selector& who, instant now) const {
+  std::vector<const node*> result;
+  for (const auto& [name, one] : nodes_) {
+    if (now - one.heard <= live_for && who.matches(name, one.report.labels)) result.push_back(&one);
+  }
+  return result;
+}
+
+std::vector<node_report> membership::reports() const {
+  std::vector<node_report> result;
+  result.reserve(nodes_.size());
+  for (const auto& [name, one] : nodes_) result.push_back(one.report);
+  return result;
+}
+
+}  // namespace troupe::cluster

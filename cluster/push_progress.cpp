@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/push_progress.hpp"
+
+#include <algorithm>
+
+namespace troupe::cluster {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto first_repeat = 100ms;
+constexpr auto longest_repeat = 1'000ms;
+/// For acknowledgements of a swap or of a change of one step.
+constexpr auto apply_deadline = 10s;
+
+}  // namespace
+
+push_progress::push_progress(const order& what, const change& in, bool is_two_step, selector to,
+                             push_policy policy, const membership& members, instant now)
+    : id_(what.id),
+      app_(what.app),
+      release_(in.release),
+      is_two_step_(is_two_step),
+      to_(std::move(to)),
+      policy_(std::move(policy)),
+      step_(is_two_step ? step::preparing : step::applying),
+      begun_(now) {
+  if (const auto* release = std::get_if<release_order>(&what.body)) manifest_ = release->manifest;
+  if (const auto* back = std::get_if<rollback_order>(&what.body)) release_ = back->release;
+  for (const membership::node* one : members.live(to_, now)) nodes_[one->report.name];
+  begin(in, now);
+  step_ends_ =
+      now + (is_two_step ? policy_.prepare_deadline : std::chrono::milliseconds(apply_deadline));
+}
+
+void push_progress::begin(const change& what, instant now) {
+  present_ = what;
+  repeat_after_ = first_repeat;
+  repeat_at_ = now + repeat_after_;
+}
+
+double push_progress::ms_since_begin(instant now) const {
+  return std::chrono::duration<double, std::milli>(now - begun_).count();
+}
+
+push_progress::counts push_progress::count(const membership& members, instant now) const {
+  counts result;
+  for (const auto& [name, one] : nodes_) {
+    const bool is_live = members.is_live(name, now);
+    if (is_live) ++result.live;
+    if (is_live && one.is_due) ++result.due;
+    if (!is_live) continue;
+    if (one.state == node_outcome::ready || one.state == node_outcome::active) ++result.ready;
+    if (one.state == node_outcome::active) ++result.active;
+    if (one.state == node_outcome::refused) ++result.refused;
+  }
+  return result;
+}
+
+std::string push_progress::first_refusal() const {
+  for (const auto& [name, one] : nodes_) {
+    if (one.state == node_outcome::refused) return name + ": " + one.reason;
+  }
+  return {};
+}
+
+/// A share that has at least one live node in it, so that somebody tries it first.
+selector push_progress::canaries(const membership& members, instant now) const {
+  selector result = to_;
+  result.percent = std::max(1u, to_.percent * policy_.canary_percent / 100);
+  // The same salt as the push's own share: a part of it.
+  if (to_.percent == 100) result.salt = text(id_);
+  while (result.percent < to_.percent && members.live(result, now).empty()) ++result.percent;
+  return result;
+}
+
+push_progress::decision push_progress::decide(const membership& members, instant now) {
+  if (is_decided_ || step_ == step::done) return {};
+  decision result;
+  switch (step_) {
+    case step::preparing:
+      result = decide_prepare(members, now);
+      break;
+    case step::canary:
+    case step::watching:
+      result = decide_canary(members, now);
+      break;
+    case step::activating:
+    case step::applying:
+      if (count(members, now).due == 0 || now >= step_ends_) result.what = verdict::done;
+      break;
+    case step::aborting:
+      result.what = verdict::done;
+      break;
+    case step::done:
+      break;
+  }
+  if (result.what == verdict::done) step_ = step::done;
+  is_decided_ = result.what != verdict::wait && result.what != verdict::done;
+  return result;
+}
+
+push_progress::decision push_progress::decide_prepare(const membership& members, instant now) {
+  const counts c = count(members, now);
+  const std::size_t share = std::clamp(policy_.require_percent, 1u, 100u);
+  const std::size_t answering = c.live;
+  const std::size_t needed = (answering * share + 99) / 100;
+  const bool is_over = now >= step_ends_;
+  const bool is_nobody_left = answering == 0 && !nodes_.empty();
+  if (c.refused != 0 && answering < needed + c.refused) {
+    abort_error_ = "check_failed";
+    return {verdict::abort, first_refusal(), {}};
+  }
+  if (c.ready >= needed && !is_nobody_left) {
+    if (policy_.canary_percent == 0 || policy_.canary_percent >= 100) {
+      return {verdict::activate_all, {}, to_};
+    }
+    return {verdict::activate_canary, {}, canaries(members, now)};
+  }
+  if (!is_over) return {};
+  std::string late;
+  for (const auto& [name, one] : nodes_) {
+    if (one.state != node_outcome::waiting) continue;
+    if (!late.empty()) late += ", ";
+    late += name;
+  }
+  abort_error_ = "timeout";
+  return {verdict::abort,
+          "not ready within " + std::to_string(policy_.prepare_deadline.count()) + " ms: " + late,
+          {}};
+}
+
+push_progress::decision push_progress::decide_canary(const membership& members, instant now) {
+  const counts c = count(members, now);
+  for (const auto& [name, one] : nodes_) {
+    if (one.state != node_outcome::refused || !one.is_due) continue;
+    abort_error_ = "check_failed";
+    return {verdict::abort, "canary " + name + ": " + one.reason, {}};
+  }
+  if (gate_) {
+    if (std::string why = gate_->shut(); !why.empty()) {
+      abort_error_ = "canary_failed";
+      return {verdict::abort, std::move(why), {}};
+    }
+  }
+  if (step_ == step::canary) {
+    if (c.due == 0) {
+      step_ = step::watching;
+      step_ends_ = now + policy_.canary_watch;
+      auto gate = canary_gate::parse(policy_.stop_if);
+      if (gate) gate_ = *gate;
+    } else if (now >= step_ends_) {
+      abort_error_ = "timeout";
+      return {verdict::abort, "the canaries did not activate in time", {}};
+    }
+  }
+  if (step_ == step::watching && c.active == 0 && has_canaries_) {
+    abort_error_ = "canary_failed";
+    return {verdict::abort, "no canary is left", {}};
+  }
+  if (step_ == step::watching && now >= step_ends_) return {verdict::activate_all, {}, to_};
+  return {};
+}
+
+void push_progress::activated(const change& by, const selector& to, const membership& members,
+                              instant now) {
+  is_decided_ = false;
+  const bool is_canary = step_ == step::preparing && to != to_;
+  step_ = is_canary ? step::canary : step::activating;
+  step_ends_ = now + apply_deadline;
+  begin(by, now);
+  for (auto& [name, one] : nodes_) {
+    const membership::node* known = members.find(name);
+    one.is_due = known != nullptr && to.matches(name, known->report.labels);
+    if (is_canary && one.is_due) has_canaries_ = true;
+    if (one.is_due && one.state == node_outcome::refused) one.state = node_outcome::waiting;
+  }
+}
+
+void push_progress::aborted(std::string reason) {
+  is_decided_ = false;
+  is_aborted_ = true;
+  abort_reason_ = std::move(reason);
+  step_ = step::aborting;
+  for (auto& [name, one] : nodes_) one.is_due = false;
+}
+
+bool push_progress::acknowledge(const acknowledgement& ack, instant now) {
+  // One of an earlier step is of another change.
+  if (ack.seq != present_.seq || ack.push != id_ || step_ == step::done) return false;
+  const auto found = nodes_.find(ack.node);
+  if (found == nodes_.end() || !found->second.is_due) return false;
+  node& one = found->second;
+  if (one.state == node_outcome::refused && ack.step == ack_step::refused) return false;
+  if (ack.step == ack_step::refused) {
+    one.state = node_outcome::refused;
+    one.reason = ack.reason;
+    // Of a canary decide() has to see it still.
+    if (step_ != step::canary) one.is_due = false;
+    return true;
+  }
+  const ack_step expected = step_ == step::preparing  ? ack_step::ready
+                            : step_ == step::applying ? ack_step::applied
+                                                      : ack_step::active;
+  if (ack.step != expected) return false;
+  one.is_due = false;
+  one.reason.clear();
+  if (step_ == step::preparing) {
+    one.state = node_outcome::ready;
+    one.prepared_ms = ms_since_begin(now);
+  } else {
+    one.state = node_outcome::active;
+    one.active_ms = ms_since_begin(now);
+  }
+  return true;
+}
+
+void push_progress::heard(const node_report& report, instant now) {
+  if (!gate_ || step_ != step::watching || now >= step_ends_) return;
+  const auto found = nodes_.find(report.name);
+  if (found == nodes_.end() || found->second.state != node_outcome::active) return;
+  gate_->add(report.requests_per_second, report.errors_per_second);
+}
+
+std::vector<std::string> push_progress::to_repeat(instant now) {
+  std::vector<std::string> result;
+  if (step_ == step::done || step_ == step::aborting || now < repeat_at_) return result;
+  repeat_after_ = std::min<std::chrono::milliseconds>(repeat_after_ * 2, longest_repeat);
+  repeat_at_ = now + repeat_after_;
+  for (const auto& [name, one] : nodes_) {
+    if (one.is_due) result.push_back(name);
+  }
+  return result;
+}
+
+instant push_progress::next_tick() const {
+  if (step_ == step::done || step_ == step::aborting) return instant::max();
+  return std::min(repeat_at_, step_ends_);
+}
+
+progress push_progress::report(const membership& members, instant now) const {
+  progress result;
+  result.id = id_;
+  result.done = step_ == step::done;
+  result.release = release_;
+  result.manifest = manifest_;
+  bool is_whole = true;
+  for (const auto& [name, one] : nodes_) {
+    node_progress line{name, one.state, one.prepared_ms, one.active_ms, one.reason};
+    const bool is_open = one.state == node_outcome::waiting || one.state == node_outcome::ready;
+    if (is_open && result.done && !is_aborted_) {
+      line.state = members.is_live(name, now) ? node_outcome::behind : node_outcome::unreachable;
+    } else if (one.state == node_outcome::waiting && !members.is_live(name, now)) {
+      line.state = node_outcome::unreachable;
+    }
+    if (line.state != node_outcome::active) is_whole = false;
+    result.nodes.push_back(std::move(line));
+  }
+  if (is_aborted_) {
+    result.state = "aborted";
+    result.error = abort_error_;
+    result.reason = abort_reason_;
+  } else if (step_ == step::preparing) {
+    result.state = "preparing";
+  } else if (step_ == step::canary || step_ == step::watching) {
+    result.state = "canary";
+  } else if (!result.done) {
+    result.state = is_two_step_ ? "activating" : "applying";
+  } else if (!is_whole) {
+    result.state = "partial";
+  } else {
+    result.state = is_two_step_ ? "active" : "applied";
+  }
+  return result;
+}
+
+}  // namespace troupe::cluster

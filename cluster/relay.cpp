@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/relay.hpp"
+
+#include "cluster/blob_fetcher.hpp"
+#include "cluster/blob_server.hpp"
+#include "cluster/history_server.hpp"
+#include "cluster/membership.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace troupe::cluster {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto batch_for = 10ms;
+/// Beats of hundreds of nodes, which answer one beacon, go up together.
+constexpr auto beats_for = 100ms;
+constexpr auto repeat_every = 100ms;
+constexpr std::size_t kept_changes = 32;
+/// Before the relay fetches a content for others that its own follower may be fetching already.
+constexpr auto own_first = 200ms;
+/// A content that a node below asks for and that the relay has not yet.
+constexpr auto content_wait = 30s;
+constexpr auto asked_for = 120s;
+constexpr std::size_t max_asked = 100'000;
+constexpr std::size_t max_in_message = 500;
+constexpr std::size_t max_waiting_contents = 10'000;
+/// What nobody says the size of: the relay fetches for others.
+constexpr std::uint64_t max_content_bytes = 1u << 30;
+
+}  // namespace
+
+struct relay::impl {
+  impl(options given, const follower& node, change_log& log, blob_source& blobs, lower_links& below,
+       upper_link& above)
+      : how(std::move(given)),
+        own(node),
+        lower(below),
+        upper(above),
+        history(log),
+        served(blobs),
+        blobs(blobs),
+        fetcher(
+            {.send = [this](const peer_id&, const message& what) { upper.send(what); },
+             .next_ask = [this] { return relay_asks + ++asks; },
+             .arrived = [this](const digest& name,
+                               const tl::expected<void, refusal>&) { arrived.push_back(name); }},
+            blobs) {}
+
+  struct handed {  ///< A request from below that the one above will answer.
+    peer_id from;
+    std::uint64_t ask = 0;
+    instant until;
+    bool goes_on = false;  ///< More than one answer comes.
+  };
+  struct waiting {
+    peer_id from;
+    fetch_blob asked;
+    instant until;
+  };
+
+  options how;
+  const follower& own;
+  lower_links& lower;
+  upper_link& upper;
+  history_server history;
+  blob_server served;
+  blob_source& blobs;
+  blob_fetcher fetcher;
+  std::uint64_t asks = 0;
+  membership members;
+  std::map<peer_id, std::string> names;
+  std::map<std::uint64_t, handed> handed_up;
+  std::map<digest, std::vector<waiting>> contents;
+  std::map<digest, instant> asked_since;
+  std::size_t waiting_contents = 0;
+  std::vector<digest> arrived;
+  std::vector<acknowledgement> acks;
+  instant acks_due = instant::max();
+  std::set<std::string> fresh_beats;
+  instant beats_due = instant::max();
+  /// What the nodes below have answered to the last changes, by seq: said again when the one above
+  /// has not heard it; the others are asked again.
+  std::map<std::uint64_t, std::map<std::string, acknowledgement>> answered;
+  std::map<std::uint64_t, instant> repeated;  ///< When a change, by seq, was last said again.
+  std::map<std::string, std::string> curves;  ///< Members' keys: who goes is cut.
+  position curves_at;
+  instant clock;
+
+  void say(log_level level, std::string_view line) const {
+    if (how.log) how.log(level, line);
+  }
+
+  template <class Message>
+  void hand_up(const peer_id& from, Message what, bool goes_on);
+  [[nodiscard]] bool may_speak_for(const peer_id& from, const std::string& node) const;
+  void on_hello(const peer_id& from, const hello& what);
+  void on_beat(const peer_id& from, beat what);
+  void on_fetch(const peer_id& from, const fetch_blob& what);
+  void send_acks();
+  void send_beats();
+  void serve_arrived();
+  void cut_those_gone();
+};
+
+template <class Message>
+void relay::impl::hand_up(const peer_id& from, Message what, bool goes_on) {
+  if (handed_up.size() >= max_asked) {
+    lower.send(from, refused{what.ask, "failed", "the relay has too many requests under way"});
+    return;
+  }
+  const std::uint64_t ask = relay_asks + ++asks;
+  handed_up[ask] = {from, what.ask, clock + asked_for, goes_on};
+  what.ask = ask;
+  upper.send(what);
+}
+
+bool relay::impl::may_speak_for(const peer_id& from, const std::string& node) const {
+  const auto named = names.find(from);
+  if (named == names.end()) return false;
+  const cluster_state& state = own.state();
+  if (named->second == node || !state.has_keys()) return true;
+  // A relay below this one.
+  const auto member = state.members().find(named->second);
+  return member != state.members().end() && !member->second.address.empty();
+}
+
+void relay::impl::on_hello(const peer_id& from, const hello& what) {
+  const cluster_state& state = own.state();
+  if (state.has_keys()) {
+    const auto member = state.members().find(what.who.name);
+    if (member == state.members().end() || member->second.curve != from) {
+      // It may be newer than what this relay has heard of: the node asks again.
+      lower.send(from, refused{what.ask, "denied",
+                               "this key is not that of a node " + what.who.name + ", as far as " +
+                                   how.name + " knows"});
+      return;
+    }
+  }
+  names[from] = what.who.name;
+  members.hear(what.who, from, clock, {});
+  lower.send(from, hello_answer{what.ask, state.at(), std::string(state.controller())});
+  fresh_beats.insert(what.who.name);
+  // The controller waits for it from now on.
+  beats_due = std::min(beats_due, clock + batch_for);
+}
+
+void relay::impl::on_beat(const peer_id& from, beat what) {
+  for (node_report& one : what.nodes) {
+    if (!names.contains(from) && what.nodes.size() == 1) {
+      const cluster_state& state = own.state();
+      const auto member = state.members().find(one.name);
+      if (!state.has_keys() || (member != state.members().end() && member->second.curve == from)) {
+        names[from] = one.name;
+      }
+    }
+    if (!may_speak_for(from, one.name)) continue;
+    fresh_beats.insert(one.name);
+    members.hear(std::move(one), from, clock, {});
+  }
+  if (!fresh_beats.empty()) beats_due = std::min(beats_due, clock + beats_for);
+}
+
+void relay::impl::send_beats() {
+  beats_due = instant::max();
+  beat sent;
+  for (const std::string& name : fresh_beats) {
+    const membership::node* one = members.find(name);
+    if (one == nullptr) continue;
+    sent.nodes.push_back(one->report);
+    if (sent.nodes.size() < max_in_message) continue;
+    upper.send(sent);
+    sent.nodes.clear();
+  }
+  fresh_beats.clear();
+  if (!sent.nodes.empty()) upper.send(sent);
+}
+
+void relay::impl::send_acks() {
+  acks_due = instant::max();
+  for (std::size_t from = 0; from < acks.size(); from += max_in_message) {
+    const std::size_t to = std::min(acks.size(), from + max_in_message);
+    acknowledgements sent;
+    sent.list.assign(acks.begin() + static_cast<std::ptrdiff_t>(from),
+                     acks.begin() + static_cast<std::ptrdiff_t>(to));
+    upper.send(sent);
+  }
+  acks.clear();
+}
+
+/// From the relay's own store; what is not there yet is fetched once for all who ask.
+void relay::impl::on_fetch(const peer_id& from, const fetch_blob& what) {
+  if (blobs.has(what.name) || waiting_contents >= max_waiting_contents) {
+    lower.send(from, served.answer(what));
+    return;
+  }
+  std::vector<waiting>& those = contents[what.name];
+  // Asked again: the newer question is the one that is answered.
+  const auto same = std::find_if(those.begin(), those.end(),
+                                 [&](const waiting& one) { return one.from == from; });
+  if (same != those.end()) {
+    *same = {from, what, clock + content_wait};
+  } else {
+    those.push_back({from, what, clock + content_wait});
+    ++waiting_contents;
+  }
+  asked_since.try_emplace(what.name, clock);
+}
+
+void relay::impl::serve_arrived() {
+  // One that the node itself fetched, or that came with an announcement, has arrived too.
+  for (const auto& [name, those] : contents) {
+    if (blobs.has(name)) arrived.push_back(name);
+  }
+  for (const digest& name : std::exchange(arrived, {})) {
+    const auto found = contents.find(name);
+    if (found == contents.end()) continue;
+    fetcher.forget(name);
+    for (const waiting& one : found->second) lower.send(one.from, served.answer(one.asked));
+    waiting_contents -= found->second.size();
+    asked_since.erase(name);
+    contents.erase(found);
+  }
+}
+
+void relay::impl::cut_those_gone() {
+  const cluster_state& state = own.state();
+  if (state.at() == curves_at) return;
+  curves_at = state.at();
+  std::map<std::string, std::string> now;
+  for (const auto& [name, member] : state.members()) now[member.curve] = name;
+  for (const auto& [curve, name] : curves) {
+    if (curve.empty() || now.contains(curve)) continue;
+    names.erase(curve);
+    members.remove(name);
+    lower.cut(curve);
+  }
+  curves = std::move(now);
+}
+
+relay::relay(options how, const follower& own, change_log& own_log, blob_source& blobs,
+             lower_links& lower, upper_link& upper)
+    : impl_(std::make_unique<impl>(std::move(how), own, own_log, blobs, lower, upper)) {}
+relay::~relay() = default;
+
+void relay::on_announced(std::string_view topic, const message& what, instant now) {
+  impl_->clock = now;
+  // Each node has its own, from who is right above it.
+  if (std::holds_alternative<welcome>(what)) return;
+  impl_->lower.announce(topic, what);
+}
+
+bool relay::on_answer(const message& what, instant now) {
+  impl& self = *impl_;
+  self.clock = now;
+  if (const auto* again = std::get_if<repeat>(&what)) {
+    // Somebody below has not answered; it is this node's own follower as well, perhaps.
+    instant& last = self.repeated[again->what.seq];
+    if (last == instant() || now - last >= repeat_every) {
+      last = now;
+      const auto& known = self.answered[again->what.seq];
+      for (const auto& [name, ack] : known) self.acks.push_back(ack);
+      if (!known.empty()) self.acks_due = std::min(self.acks_due, now + batch_for);
+      std::set<peer_id> silent;
+      for (const auto& [name, one] : self.members.all()) {
+        if (!known.contains(name) && self.members.is_live(name, now)) silent.insert(one.via);
+      }
+      self.lower.send_all({silent.begin(), silent.end()}, what);
+    }
+    while (self.repeated.size() > kept_changes) self.repeated.erase(self.repeated.begin());
+    while (self.answered.size() > kept_changes) self.answered.erase(self.answered.begin());
+    return false;
+  }
+  std::uint64_t ask = 0;
+  std::visit(
+      [&ask](const auto& one) {
+        if constexpr (requires { one.ask; }) ask = one.ask;
+      },
+      what);
+  if (ask < relay_asks || ask >= agent_asks) return false;
+  if (const auto* piece = std::get_if<blob_piece>(&what)) {
+    self.fetcher.on_piece(*piece, now);
+    self.serve_arrived();
+    return true;
+  }
+  const auto found = self.handed_up.find(ask);
+  if (found == self.handed_up.end()) return true;
+  message answer = what;
+  bool is_last = true;
+  std::visit(
+      [&](auto& one) {
+        if constexpr (requires { one.ask; }) one.ask = found->second.ask;
+        if constexpr (requires { one.done; }) is_last = one.done;
+      },
+      answer);
+  self.lower.send(found->second.from, answer);
+  if (is_last) {
+    self.handed_up.erase(found);
+  } else {
+    found->second.until = now + asked_for;
+  }
+  return true;
+}
+
+void relay::on_message(const peer_id& from, message what, instant now) {
+  impl& self = *impl_;
+  self.clock = now;
+  if (const auto* list = std::get_if<acknowledgements>(&what)) {
+    for (const acknowledgement& ack : list->list) {
+      if (!self.may_speak_for(from, ack.node)) continue;
+      self.acks.push_back(ack);
+      self.answered[ack.seq].insert_or_assign(ack.node, ack);
+    }
+    while (self.answered.size() > kept_changes) self.answered.erase(self.answered.begin());
+    if (!self.acks.empty()) self.acks_due = std::min(self.acks_due, now + batch_for);
+  } else if (auto* report = std::get_if<beat>(&what)) {
+    self.on_beat(from, std::move(*report));
+  } else if (const auto* greeting = std::get_if<hello>(&what)) {
+    self.on_hello(from, *greeting);
+  } else if (const auto* asked = std::get_if<fetch_changes>(&what)) {
+    self.lower.send(from, self.history.answer(*asked));
+  } else if (const auto* whole = std::get_if<fetch_snapshot>(&what)) {
+    self.lower.send(from, self.history.answer(*whole));
+  } else if (const auto* content = std::get_if<fetch_blob>(&what)) {
+    self.on_fetch(from, *content);
+  } else if (auto* missing = std::get_if<missing_blobs>(&what)) {
+    self.hand_up(from, std::move(*missing), false);
+  } else if (auto* piece = std::get_if<put_blob>(&what)) {
+    self.hand_up(from, std::move(*piece), false);
+  } else if (auto* order = std::get_if<submit>(&what)) {
+    self.hand_up(from, std::move(*order), true);
+  } else if (auto* question = std::get_if<query>(&what)) {
+    self.hand_up(from, std::move(*question), false);
+  } else if (std::holds_alternative<publish>(what)) {
+    self.upper.send(what);
+  }
+}
+
+void relay::on_subscribed(const peer_id&, std::string_view topic, instant now) {
+  impl_->clock = now;
+  if (topic.starts_with(topic_node_prefix)) {
+    impl_->lower.announce(topic, welcome{impl_->own.state().at()});
+  }
+}
+
+void relay::on_gone(const peer_id& who, instant now) {
+  impl_->clock = now;
+  impl_->names.erase(who);
+}
+
+void relay::tick(instant now) {
+  impl& self = *impl_;
+  self.clock = now;
+  if (self.acks_due <= now) self.send_acks();
+  if (self.beats_due <= now) self.send_beats();
+  for (const auto& [name, since] : self.asked_since) {
+    if (now - since >= own_first) self.fetcher.want(name, max_content_bytes, now);
+  }
+  self.fetcher.tick(now);
+  self.serve_arrived();
+  self.cut_those_gone();
+  for (auto those = self.contents.begin(); those != self.contents.end();) {
+    const std::size_t before = those->second.size();
+    std::erase_if(those->second, [now](const impl::waiting& one) { return one.until <= now; });
+    self.waiting_contents -= before - those->second.size();
+    if (those->second.empty()) {
+      self.fetcher.forget(those->first);
+      self.asked_since.erase(those->first);
+      those = self.contents.erase(those);
+    } else {
+      ++those;
+    }
+  }
+  std::erase_if(self.handed_up, [now](const auto& one) { return one.second.until <= now; });
+}
+
+instant relay::next_tick() const {
+  const impl& self = *impl_;
+  instant result = std::min({self.acks_due, self.beats_due, self.fetcher.next_tick()});
+  // What it waits for may come by the node's own follower, which says nothing of it.
+  if (!self.contents.empty()) result = std::min(result, self.clock + batch_for);
+  if (!self.handed_up.empty()) result = std::min(result, self.clock + 1s);
+  return result;
+}
+
+std::vector<node_report> relay::nodes(instant) const {
+  return impl_->members.reports();
+}
+
+}  // namespace troupe::cluster
