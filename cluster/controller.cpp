@@ -217,7 +217,7 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
   if (decoded->expires < how.wall_clock()) {
     return refuse({.errc = refusal_errc::denied, .reason = "the order has expired"});
   }
-  if (auto judged = state.judge(what, signature_check::done); !judged)
+  if (auto judged = state.judge(what, how.wall_clock(), signature_check::done); !judged)
     return refuse(judged.error());
   if (auto lacking = lacks(*decoded)) return refuse(*lacking);
   if (queue.size() >= max_waiting_orders) {
@@ -293,8 +293,8 @@ void controller::impl::pump() {
       continue;
     }
     const signed_order ordered = next.make();
-    auto judged =
-        state.judge(ordered, next.is_genuine ? signature_check::done : signature_check::needed);
+    auto judged = state.judge(ordered, how.wall_clock(),
+                              next.is_genuine ? signature_check::done : signature_check::needed);
     if (!judged) {
       next.fail(judged.error());
       continue;

@@ -23,7 +23,11 @@ struct curve_pair {
   [[nodiscard]] static tl::expected<curve_pair, refusal> make();
   /// The pair of a secret key.
   [[nodiscard]] static tl::expected<curve_pair, refusal> of_secret(std::string_view secret);
-  /// `path` holds the secret key, 0600; made if there is none.
+  /// A file with the secret key that nobody else may read.
+  [[nodiscard]] static tl::expected<curve_pair, refusal> load(const std::string& path);
+  /// A new file, 0600, synced; never over one that is there.
+  [[nodiscard]] tl::expected<void, refusal> save(const std::string& path) const;
+  /// Made if there is none.
   [[nodiscard]] static tl::expected<curve_pair, refusal> load_or_make(const std::string& path);
 };
 

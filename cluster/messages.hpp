@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What nodes say to each other. A message is one msgpack array: [version, type, field…]. A newer
-// minor version may append fields, which an older one skips; a type that a node does not know, and
+// What nodes say to each other. A message is one msgpack array: [version, type, field…], the
+// version major * 256 + minor, the type its name. A newer minor version may append fields to a
+// message or to a record in it, which an older one skips; a type that a node does not know, and
 // another major version, are refused by name.
 //
 // Announced by a controller, handed on by relays: announcement, beacon, topic_message, welcome. All
-// else are requests of a node to its upper one (controller or relay) and their answers; `ask` ties an
-// answer to its request and is chosen by who asks; 0 where no answer is expected.
+// else are requests of a node to its upper one (controller or relay) and their answers; `ask` ties
+// an answer to its request and is chosen by who asks; 0 where no answer is expected.
 //
 // Source   docs/cluster.md, "Messages", has the fields; tests/cluster/golden/ has the bytes.
 // Thread   any; values.
-// Errors   decode() takes bytes of strangers: bounded in count, length and depth before it allocates;
+// Errors   decode() takes bytes of strangers: bounded in count, length and depth before it
+// allocates;
 //          `malformed` names message and field, `unsupported` the version or type.
 // Called   by cluster/controller, cluster/follower, cluster/relay, cluster/links.
 #pragma once
@@ -26,6 +28,8 @@ namespace troupe::cluster {
 inline constexpr unsigned protocol_major = 1;
 inline constexpr unsigned protocol_minor = 0;
 
+/// A longer one is refused before it is looked at.
+inline constexpr std::size_t max_message_bytes = 1024 * 1024;
 /// A content as it travels: a piece of its zstd frame.
 inline constexpr std::size_t blob_piece_bytes = 256 * 1024;
 /// What goes along with an announcement, at most.
@@ -46,13 +50,15 @@ struct beacon {
   position at;
   wall_time time;
   std::string controller;  ///< Its name.
-  std::string signature;   ///< Of beacon_bytes() by the controller; empty without keys.
+  std::string signature;   ///< Of signed_bytes() by the controller; empty without keys.
   [[nodiscard]] std::string signed_bytes() const;
 };
 struct welcome {  ///< On `node/NAME`, when that subscription came.
   position at;
 };
 struct topic_message {  ///< An app's own; best effort.
+  static constexpr std::size_t max_topic_bytes = 255;
+  static constexpr std::size_t max_payload_bytes = 32 * 1024;
   std::string topic;
   std::string from;
   std::string payload;
@@ -68,7 +74,7 @@ struct node_report {  ///< Who a node is and how it does.
   label_map labels;
   position at;
   std::map<std::string, std::uint32_t> active;  ///< Release by app.
-  std::string problem;   ///< Why it is behind; empty.
+  std::string problem;                          ///< Why it is behind; empty.
   double requests_per_second = 0;
   double errors_per_second = 0;
   wall_time heard;  ///< Set by who keeps it, for lists.
@@ -178,7 +184,8 @@ struct progress {
   std::string reason;  ///< In words.
   std::uint32_t release = 0;
   digest manifest;
-  std::string state;   ///< preparing, canary, active, aborted, partial; applied (config and the like).
+  std::string
+      state;  ///< preparing, canary, active, aborted, partial; applied (config and the like).
   std::vector<node_progress> nodes;
 };
 struct query {  ///< Lists for people: "nodes", "status".

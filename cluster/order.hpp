@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What somebody wants of the whole cluster, as they signed it: a release, going back to one, a config
-// value, a key, a member, another controller. Signatures cover the encoded bytes, which nobody parses
-// before the signature has been checked.
+// What somebody wants of the whole cluster, as they signed it: a release, going back to one, a
+// config value, a key, a member, another controller. Signatures cover the encoded bytes, which
+// nobody parses before the signature has been checked.
 //
 // The controller's own orders (activate, abort, checkpoint) are signed with its node's signing key.
 //
 // Source   docs/cluster.md, "Orders"; msgpack's specification.
 // Thread   any; values.
-// Errors   decode() takes bytes of strangers: bounded; `malformed` names the field.
+// Errors   decode() takes bytes of strangers: bounded; `malformed` names the field, `unsupported` a
+//          form or kind that this troupe does not know. There are no optional fields: a newer
+//          troupe that says more uses a new form or kind, and nodes that do not know it stay where
+//          they are.
 // Called   by cluster/change, cluster/controller, cluster/follower, `troupe push` and its kin.
 #pragma once
 
@@ -19,7 +22,9 @@
 
 #include <tl/expected.hpp>
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -73,19 +78,20 @@ struct config_order {
 struct trust_order {
   enum class what : std::uint8_t { add = 1, revoke, add_token, revoke_node };
   what does = what::add;
-  public_key key;        ///< add, revoke.
-  key_roles roles = 0;   ///< add.
-  std::string name;      ///< add: whose; revoke_node: the node.
-  std::string token;     ///< add_token (a grant): the public CURVE key of a join token (Z85).
-  wall_time token_ends;  ///< add_token.
-  bool may_lead = false; ///< add_token: the new member may be a controller.
+  public_key key;         ///< add, revoke.
+  key_roles roles = 0;    ///< add.
+  std::string name;       ///< add: whose; revoke_node: the node.
+  std::string token;      ///< add_token (a grant): the public CURVE key of a join token (Z85).
+  wall_time token_ends;   ///< add_token.
+  bool may_lead = false;  ///< add_token: the new member may be a controller.
 };
 struct member_order {
   std::string name;
-  std::string curve;     ///< Its CURVE key, Z85; empty: on a cluster without keys.
-  public_key signing;    ///< Of its signing key: what it signs with as a controller.
-  std::string address;   ///< host:port of its announcements and requests; empty: it binds none.
-  bool may_lead = false; ///< May be a controller: it may promote itself where there is none, or in etcd.
+  std::string curve;    ///< Its CURVE key, Z85; empty: on a cluster without keys.
+  public_key signing;   ///< Of its signing key: what it signs with as a controller.
+  std::string address;  ///< host:port of its announcements and requests; empty: it binds none.
+  bool may_lead =
+      false;  ///< May be a controller: it may promote itself where there is none, or in etcd.
   bool removed = false;
   /// Signed by an administrator; or by the new member itself (`signing`) with the encoded
   /// signed_order of an add_token order, whose token is used up by it.
@@ -122,9 +128,18 @@ struct order {
   order_body body;
 
   static constexpr std::size_t max_bytes = 64 * 1024;
+  static constexpr std::size_t max_name_bytes = 64;  ///< Of an app, a node, a key's holder.
+  static constexpr std::size_t max_author_bytes = 256;
+  static constexpr std::size_t max_message_bytes = 4096;  ///< Also of the reason of an abort.
+  static constexpr std::size_t max_address_bytes = 280;
+  static constexpr std::size_t max_config_key_bytes = 255;
+  static constexpr std::size_t max_stop_if_bytes = 256;
   [[nodiscard]] std::string encode() const;
   [[nodiscard]] static tl::expected<order, refusal> decode(std::string_view bytes);
 };
+
+/// "release", "config" …: for logs.
+[[nodiscard]] std::string_view kind_of(const order& what) noexcept;
 
 /// The bytes of an order and who signed them.
 struct signed_order {

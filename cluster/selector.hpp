@@ -13,21 +13,34 @@
 
 #include <tl/expected.hpp>
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace troupe::cluster {
 
 using label_map = std::map<std::string, std::string, std::less<>>;
 
+/// `zone=eu`, as `--label` takes it.
+[[nodiscard]] tl::expected<std::pair<std::string, std::string>, refusal> parse_label(
+    std::string_view text);
+
 struct selector {
-  label_map labels;       ///< All of them must be the node's.
-  unsigned percent = 100; ///< 1 to 100, of the nodes by a hash of name and salt.
-  std::string salt;       ///< A push's id, so that not always the same nodes go first.
+  static constexpr std::size_t max_labels = 64;
+  static constexpr std::size_t max_label_bytes = 128;  ///< Of a name, and of a value.
+  static constexpr std::size_t max_salt_bytes = 64;
+
+  label_map labels;        ///< All of them must be the node's.
+  unsigned percent = 100;  ///< 1 to 100, of the nodes by a hash of name and salt.
+  std::string salt;        ///< A push's id, so that not always the same nodes go first.
 
   [[nodiscard]] bool is_everyone() const noexcept { return labels.empty() && percent == 100; }
   [[nodiscard]] bool matches(std::string_view node_name, const label_map& of_node) const;
+
+  /// Whether every node that the other matches is matched, as far as they alone can tell.
+  [[nodiscard]] bool covers(const selector& other) const;
 
   [[nodiscard]] std::string text() const;  ///< Without the salt; empty: everyone.
   [[nodiscard]] static tl::expected<selector, refusal> parse(std::string_view text);

@@ -51,6 +51,8 @@ class signing_key {
 
  private:
   struct key;
+  signing_key() = default;
+  [[nodiscard]] static tl::expected<signing_key, refusal> of(std::shared_ptr<const key> from);
   std::shared_ptr<const key> key_;
   public_key public_;
 };

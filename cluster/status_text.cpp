@@ -25,13 +25,6 @@ std::string quoted(std::string_view text) {
   return result + '"';
 }
 
-std::string_view kind_of(const order& what) {
-  constexpr std::array<std::string_view, std::variant_size_v<order_body>> names{
-      "release", "rollback", "config", "trust",     "member",
-      "promote", "activate", "abort",  "checkpoint"};
-  return names[what.body.index()];
-}
-
 std::string_view text_of(push_step step) {
   switch (step) {
     case push_step::preparing:
