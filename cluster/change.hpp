@@ -25,6 +25,7 @@ struct change {
   [[nodiscard]] static tl::expected<change, refusal> decode(std::string_view bytes);
   /// Where one stands after it: the digest is SHA-256(parent ‖ encode()).
   [[nodiscard]] position after() const;
+  bool operator==(const change&) const = default;
 };
 
 }  // namespace troupe::cluster

@@ -38,12 +38,14 @@ inline constexpr std::size_t inline_blob_bytes = 16 * 1024;
 struct sent_blob {
   digest name;
   std::string compressed;  ///< The whole, zstd.
+  bool operator==(const sent_blob&) const = default;
 };
 
 // ---- announced
 struct announcement {
   change what;
   std::vector<sent_blob> blobs;
+  bool operator==(const announcement&) const = default;
 };
 struct beacon {
   static constexpr std::string_view context = "troupe beacon 1";  ///< Of its signature.
@@ -52,9 +54,11 @@ struct beacon {
   std::string controller;  ///< Its name.
   std::string signature;   ///< Of signed_bytes() by the controller; empty without keys.
   [[nodiscard]] std::string signed_bytes() const;
+  bool operator==(const beacon&) const = default;
 };
 struct welcome {  ///< On `node/NAME`, when that subscription came.
   position at;
+  bool operator==(const welcome&) const = default;
 };
 struct topic_message {  ///< An app's own; best effort.
   static constexpr std::size_t max_topic_bytes = 255;
@@ -62,6 +66,7 @@ struct topic_message {  ///< An app's own; best effort.
   std::string topic;
   std::string from;
   std::string payload;
+  bool operator==(const topic_message&) const = default;
 };
 
 // ---- a node to its upper one
@@ -78,33 +83,40 @@ struct node_report {  ///< Who a node is and how it does.
   double requests_per_second = 0;
   double errors_per_second = 0;
   wall_time heard;  ///< Set by who keeps it, for lists.
+  bool operator==(const node_report&) const = default;
 };
 struct hello {
   std::uint64_t ask = 0;
   node_report who;
+  bool operator==(const hello&) const = default;
 };
 struct hello_answer {
   std::uint64_t ask = 0;
   position at;
   std::string controller;
+  bool operator==(const hello_answer&) const = default;
 };
 struct beat {  ///< The answer to a beacon; a relay sends those of its nodes.
   std::vector<node_report> nodes;
+  bool operator==(const beat&) const = default;
 };
 struct fetch_changes {
   std::uint64_t ask = 0;
   position after;
+  bool operator==(const fetch_changes&) const = default;
 };
 struct changes {
   std::uint64_t ask = 0;
   std::vector<change> list;
   position head;
   bool need_snapshot = false;  ///< `after` is cut away or of another history.
+  bool operator==(const changes&) const = default;
 };
 struct fetch_snapshot {
   std::uint64_t ask = 0;
   std::uint64_t offset = 0;
   digest of;  ///< Of a piece that is not the first: the snapshot begun; zeros: the newest.
+  bool operator==(const fetch_snapshot&) const = default;
 };
 struct snapshot_piece {
   std::uint64_t ask = 0;
@@ -112,11 +124,13 @@ struct snapshot_piece {
   std::uint64_t offset = 0;
   std::uint64_t total = 0;
   std::string bytes;  ///< zstd; the whole is one frame.
+  bool operator==(const snapshot_piece&) const = default;
 };
 struct fetch_blob {
   std::uint64_t ask = 0;
   digest name;
   std::uint64_t offset = 0;  ///< In the compressed form.
+  bool operator==(const fetch_blob&) const = default;
 };
 struct blob_piece {
   std::uint64_t ask = 0;
@@ -125,6 +139,7 @@ struct blob_piece {
   std::uint64_t total = 0;  ///< Compressed.
   std::string bytes;
   bool gone = false;  ///< Nobody refers to it any more, or it never was.
+  bool operator==(const blob_piece&) const = default;
 };
 enum class ack_step : std::uint8_t { ready = 1, refused, active, applied };
 struct acknowledgement {
@@ -134,22 +149,27 @@ struct acknowledgement {
   std::uint64_t seq = 0;  ///< Of the change it answers.
   std::string reason;
   double took_ms = 0;  ///< Prepare, or the swap.
+  bool operator==(const acknowledgement&) const = default;
 };
 struct acknowledgements {
   std::vector<acknowledgement> list;
+  bool operator==(const acknowledgements&) const = default;
 };
 struct repeat {  ///< Down: what a node has not acknowledged in time, to it alone.
   change what;
+  bool operator==(const repeat&) const = default;
 };
 
 // ---- whoever orders, to any node, handed up to the controller
 struct missing_blobs {
   std::uint64_t ask = 0;
   std::vector<digest> names;
+  bool operator==(const missing_blobs&) const = default;
 };
 struct missing_answer {
   std::uint64_t ask = 0;
   std::vector<digest> names;  ///< Those that the controller lacks.
+  bool operator==(const missing_answer&) const = default;
 };
 struct put_blob {
   std::uint64_t ask = 0;
@@ -157,15 +177,18 @@ struct put_blob {
   std::uint64_t offset = 0;
   std::uint64_t total = 0;
   std::string bytes;
+  bool operator==(const put_blob&) const = default;
 };
 struct put_answer {
   std::uint64_t ask = 0;
   digest name;
   std::string problem;  ///< Empty: the piece (the last: the whole, verified) is there.
+  bool operator==(const put_answer&) const = default;
 };
 struct submit {
   std::uint64_t ask = 0;
   signed_order what;
+  bool operator==(const submit&) const = default;
 };
 enum class node_outcome : std::uint8_t { waiting = 1, ready, active, refused, unreachable, behind };
 struct node_progress {
@@ -174,6 +197,7 @@ struct node_progress {
   double prepared_ms = 0;  ///< Since the announcement, by the controller's clock.
   double active_ms = 0;
   std::string reason;
+  bool operator==(const node_progress&) const = default;
 };
 /// How an order goes: sent again as it goes on, `done` with the last one.
 struct progress {
@@ -187,10 +211,12 @@ struct progress {
   std::string
       state;  ///< preparing, canary, active, aborted, partial; applied (config and the like).
   std::vector<node_progress> nodes;
+  bool operator==(const progress&) const = default;
 };
 struct query {  ///< Lists for people: "nodes", "status".
   std::uint64_t ask = 0;
   std::string what;
+  bool operator==(const query&) const = default;
 };
 struct query_answer {
   std::uint64_t ask = 0;
@@ -198,14 +224,17 @@ struct query_answer {
   position head;
   std::string controller;
   std::string text;  ///< JSON of what else there is.
+  bool operator==(const query_answer&) const = default;
 };
 struct publish {
   topic_message what;
+  bool operator==(const publish&) const = default;
 };
 struct refused {  ///< The answer to what cannot be answered.
   std::uint64_t ask = 0;
   std::string error;
   std::string reason;
+  bool operator==(const refused&) const = default;
 };
 
 using message =

@@ -61,18 +61,21 @@ struct release_order {
   std::optional<std::uint32_t> expect;  ///< The app's release that must be active, of everyone.
   selector to;
   push_policy policy;
+  bool operator==(const release_order&) const = default;
 };
 struct rollback_order {
   std::uint32_t release = 0;  ///< Of this app, from the history.
   std::optional<std::uint32_t> expect;
   selector to;
   push_policy policy;
+  bool operator==(const rollback_order&) const = default;
 };
 struct config_order {
   std::string key;
   std::optional<std::string> value;  ///< As runtime/config_values encodes it; none: unset.
   selector scope;
   std::optional<std::uint64_t> previous;  ///< The seq of the change that set it last; 0: not set.
+  bool operator==(const config_order&) const = default;
 };
 /// A grant lets one new node make itself a member, without an administrator's key at hand.
 struct trust_order {
@@ -84,6 +87,7 @@ struct trust_order {
   std::string token;      ///< add_token (a grant): the public CURVE key of a join token (Z85).
   wall_time token_ends;   ///< add_token.
   bool may_lead = false;  ///< add_token: the new member may be a controller.
+  bool operator==(const trust_order&) const = default;
 };
 struct member_order {
   std::string name;
@@ -96,22 +100,27 @@ struct member_order {
   /// Signed by an administrator; or by the new member itself (`signing`) with the encoded
   /// signed_order of an add_token order, whose token is used up by it.
   std::string grant;
+  bool operator==(const member_order&) const = default;
 };
 struct promote_order {
   std::string node;
   std::uint64_t epoch = 0;  ///< The new one.
+  bool operator==(const promote_order&) const = default;
 };
 struct activate_order {
   order_id push{};
   std::uint32_t release = 0;
   selector to;  ///< For a canary narrower than the push.
+  bool operator==(const activate_order&) const = default;
 };
 struct abort_order {
   order_id push{};
   std::string reason;
+  bool operator==(const abort_order&) const = default;
 };
 struct checkpoint_order {
   digest state;  ///< Of cluster_state::encode() as it is before this change.
+  bool operator==(const checkpoint_order&) const = default;
 };
 
 using order_body =
@@ -136,6 +145,7 @@ struct order {
   static constexpr std::size_t max_stop_if_bytes = 256;
   [[nodiscard]] std::string encode() const;
   [[nodiscard]] static tl::expected<order, refusal> decode(std::string_view bytes);
+  bool operator==(const order&) const = default;
 };
 
 /// "release", "config" …: for logs.
