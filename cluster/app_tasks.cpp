@@ -9,7 +9,9 @@ namespace {
 using namespace std::chrono_literals;
 
 /// A disk that was full may have room again, a port may be free.
-constexpr auto activation_again = 10s;
+constexpr auto activation_again = 2s;
+/// A host that has not answered for so long is given the next order.
+constexpr auto activation_hangs = 10s;
 
 /// The newest activation that is for a node.
 const activation* newest_for(const app_state& app, const std::string& node,
@@ -87,7 +89,7 @@ void app_tasks::reconcile(const cluster_state& state, instant now) {
       const bool is_under_way =
           of.now && of.now->what == kind::activate && of.now->release == active->release;
       const bool has_failed = of.failed_seq == active->seq && now < of.again;
-      const bool hangs = is_under_way && wanted.under_way && now - of.now->begun > activation_again;
+      const bool hangs = is_under_way && wanted.under_way && now - of.now->begun > activation_hangs;
       if (hangs) {
         of.failed_seq = active->seq;
         of.again = now + activation_again;

@@ -130,7 +130,7 @@ struct controller::impl {
 
   // ---- from below
   [[nodiscard]] std::optional<std::string> member_of(const peer_id& from) const;
-  [[nodiscard]] bool may_speak_for(const peer_id& from, const std::string& node) const;
+  [[nodiscard]] bool may_speak_for(const peer_id& from, const std::string& node);
   void on_hello(const peer_id& from, const hello& what);
   void on_beat(const peer_id& from, beat what);
   void on_acks(const peer_id& from, const acknowledgements& what);
@@ -186,7 +186,7 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
   no.done = true;
   no.state = "aborted";
   const auto refuse = [&](const refusal& why) {
-    no.error = error_name(why.errc);
+    no.error = no.error.empty() ? error_name(why.errc) : no.error;
     no.reason = why.reason;
     if (why.errc == refusal_errc::denied) {
       ++denied;
@@ -219,7 +219,11 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
   }
   if (auto judged = state.judge(what, how.wall_clock(), signature_check::done); !judged)
     return refuse(judged.error());
-  if (auto lacking = lacks(*decoded)) return refuse(*lacking);
+  if (auto lacking = lacks(*decoded)) {
+    // Who pushes sends it and orders again.
+    if (lacking->errc == refusal_errc::missing) no.error = "missing_content";
+    return refuse(*lacking);
+  }
   if (queue.size() >= max_waiting_orders) {
     return refuse({.errc = refusal_errc::conflict, .reason = "too many orders are waiting"});
   }
@@ -534,19 +538,29 @@ std::optional<progress> controller::impl::outcome_of(const order_id& id) const {
 
 /// The member whose key the peer's link has; on a cluster without keys what it called itself.
 std::optional<std::string> controller::impl::member_of(const peer_id& from) const {
-  if (const auto named = names.find(from); named != names.end()) return named->second;
-  return std::nullopt;
+  const auto named = names.find(from);
+  if (named == names.end()) return std::nullopt;
+  if (!state.has_keys()) return named->second;
+  const auto member = state.members().find(named->second);
+  if (member == state.members().end() || member->second.curve != from) return std::nullopt;
+  return named->second;
 }
 
-bool controller::impl::may_speak_for(const peer_id& from, const std::string& node) const {
-  const auto own = member_of(from);
-  if (!own) return false;
-  if (*own == node) return true;
-  if (!state.has_keys()) return true;
+/// What a node sends while it catches up comes before its hello; after a controller's restart too.
+bool controller::impl::may_speak_for(const peer_id& from, const std::string& node) {
+  auto own = member_of(from);
+  if (!own) {
+    const auto member = state.members().find(node);
+    const bool is_itself =
+        !state.has_keys() || (member != state.members().end() && member->second.curve == from);
+    if (!is_itself) return false;
+    names[from] = node;
+    return true;
+  }
+  if (*own == node || !state.has_keys()) return true;
   // One that binds may have nodes below it.
   const auto member = state.members().find(*own);
-  return member != state.members().end() && !member->second.address.empty() &&
-         state.members().contains(node);
+  return !member->second.address.empty() && state.members().contains(node);
 }
 
 void controller::impl::deny(const peer_id& from, std::uint64_t ask, std::string reason) {
@@ -572,13 +586,6 @@ void controller::impl::on_hello(const peer_id& from, const hello& what) {
 void controller::impl::on_beat(const peer_id& from, beat what) {
   const wall_time wall = how.wall_clock();
   for (node_report& one : what.nodes) {
-    if (!member_of(from) && what.nodes.size() == 1) {
-      // It said hello to who led before us, or that was lost.
-      const auto member = state.members().find(one.name);
-      const bool is_itself =
-          !state.has_keys() || (member != state.members().end() && member->second.curve == from);
-      if (is_itself) names[from] = one.name;
-    }
     if (!may_speak_for(from, one.name)) {
       deny(from, 0, "a beat for another node, " + one.name);
       continue;

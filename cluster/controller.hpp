@@ -52,7 +52,9 @@ class controller {
   /// Heard within three beacons, or not, as far as it knows.
   [[nodiscard]] std::vector<node_report> nodes(instant now) const;
   /// Another leads, by a genuine promotion that it was shown or that is in its log: it appends
-  /// nothing any more, and must be taken down.
+  /// nothing any more, and must be taken down. The node's own history may say for a while still
+  /// that it leads: it does again only when that says so at a higher epoch than that in which this
+  /// lost.
   [[nodiscard]] bool has_lost() const noexcept;
   /// What shows a node of an older epoch that this one leads: a `changes` with the promotion in it.
   /// For the agent to send to members that it can reach and that have not come by themselves.

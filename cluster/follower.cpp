@@ -17,7 +17,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto silence = 3s;  ///< Three beacons: the link is dead, or who is above.
+constexpr auto silence = 3s;             ///< Three beacons: the link is dead, or who is above.
+constexpr auto first_silence = 1'500ms;  ///< The same, of one that has not been heard yet.
 constexpr auto hello_again = 1s;
 constexpr auto welcome_wait = 300ms;  ///< Then it asks without.
 constexpr auto log_again = 1s;        ///< After a full disk.
@@ -122,6 +123,10 @@ struct follower::impl {
   void on_repeat(const change& what, instant now);
   void replay(instant now);
   void look_after(instant now);
+  /// When the link is taken for dead if no beacon comes.
+  [[nodiscard]] instant dead_at() const {
+    return heard && *heard >= linked ? *heard + silence : linked + first_silence;
+  }
   void say_hello(instant now);
   void show_promotion();
   [[nodiscard]] node_report report() const;
@@ -271,7 +276,9 @@ void follower::impl::on_beacon(const beacon& what, instant now) {
   // Two promotions at once: it may be the one that has to give way.
   if (is_foreign && what.at.epoch == at.epoch) show_promotion();
   if (is_genuine(what)) {
-    if (heard_time && what.time <= *heard_time) return;
+    // An older one is held back or played again. After a silence it may be that the controller was
+    // started anew, with another clock.
+    if (heard_time && what.time <= *heard_time && heard && now - *heard <= silence) return;
     heard_time = what.time;
     heard = now;
     is_proven = true;
@@ -508,7 +515,6 @@ void follower::on_link(bool up, instant now) {
   self.is_proven = false;
   self.is_greeted = false;
   self.hello_due = instant::max();
-  self.heard_time.reset();
   self.asking.reset();
   self.other.reset();
   self.linked = now;
@@ -576,9 +582,8 @@ void follower::tick(instant now) {
   self.fetcher.tick(now);
   self.look_after(now);
   if (self.hello_due <= now) self.say_hello(now);
-  const instant since = std::max(self.linked, self.heard.value_or(self.linked));
-  if (now - since > silence) {
-    self.say(log_level::warn, "cluster: no genuine beacon for 3 s; connecting anew");
+  if (now > self.dead_at()) {
+    self.say(log_level::info, "cluster: no genuine beacon in time; connecting anew");
     self.linked = now;  // not again at once if the link stays
     self.upper.connect_anew();
   }
@@ -589,9 +594,10 @@ instant follower::next_tick() const {
   instant result = std::min(self.tasks.next_tick(), self.log_retry);
   if (!self.is_up) return result;
   result = std::min({result, self.asking.next_tick(), self.fetcher.next_tick(), self.hello_due});
-  if (self.lacks && !self.is_proven) result = std::min(result, self.linked + welcome_wait);
-  const instant since = std::max(self.linked, self.heard.value_or(self.linked));
-  return std::min(result, since + silence + 1ms);
+  const bool will_ask =
+      self.lacks && !self.asking.is_asking() && self.log_retry == instant::max();
+  if (will_ask && !self.is_proven) result = std::min(result, self.linked + welcome_wait);
+  return std::min(result, self.dead_at() + 1ms);
 }
 
 const cluster_state& follower::state() const noexcept {
@@ -601,6 +607,11 @@ const cluster_state& follower::state() const noexcept {
 bool follower::is_current(instant now) const noexcept {
   return impl_->is_up && !impl_->lacks && impl_->heard && now - *impl_->heard <= silence &&
          impl_->trouble.empty();
+}
+
+bool follower::hears(instant now) const noexcept {
+  return impl_->is_up && impl_->heard && *impl_->heard >= impl_->linked &&
+         now - *impl_->heard <= silence;
 }
 
 std::optional<instant> follower::last_beacon() const noexcept {

@@ -62,6 +62,8 @@ class follower {
   [[nodiscard]] const cluster_state& state() const noexcept;
   /// Whether it has heard a genuine beacon in the last three seconds and lacks nothing.
   [[nodiscard]] bool is_current(instant now) const noexcept;
+  /// Whether genuine beacons come over the present link: there is a controller above.
+  [[nodiscard]] bool hears(instant now) const noexcept;
   /// When it last heard a genuine beacon.
   [[nodiscard]] std::optional<instant> last_beacon() const noexcept;
   [[nodiscard]] node_report report() const;

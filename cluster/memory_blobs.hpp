@@ -9,6 +9,7 @@
 #include "cluster/blob_source.hpp"
 
 #include <unordered_map>
+#include <vector>
 
 namespace troupe::cluster {
 
@@ -33,6 +34,11 @@ class memory_blobs : public blob_source {
   }
   [[nodiscard]] tl::expected<void, refusal> flush() override { return {}; }
   void remove(const digest& name) { all_.erase(name); }
+  [[nodiscard]] std::vector<digest> names() const {
+    std::vector<digest> result;
+    for (const auto& [name, content] : all_) result.push_back(name);
+    return result;
+  }
   void clear() { all_.clear(); }
 
  private:

@@ -7,6 +7,7 @@
 #include "cluster/membership.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <set>
 
 namespace troupe::cluster {
@@ -19,6 +20,8 @@ constexpr auto batch_for = 10ms;
 constexpr auto beats_for = 100ms;
 constexpr auto repeat_every = 100ms;
 constexpr std::size_t kept_changes = 32;
+constexpr std::size_t max_forwarded = 256;
+constexpr auto beacons_for = 10s;
 /// Before the relay fetches a content for others that its own follower may be fetching already.
 constexpr auto own_first = 200ms;
 /// A content that a node below asks for and that the relay has not yet.
@@ -77,6 +80,9 @@ struct relay::impl {
   std::map<digest, instant> asked_since;
   std::size_t waiting_contents = 0;
   std::vector<digest> arrived;
+  std::set<digest> forwarded;  ///< Changes that were announced below.
+  std::deque<digest> forwarded_order;
+  std::map<std::pair<std::string, wall_time>, instant> beacons;  ///< The same, and when.
   std::vector<acknowledgement> acks;
   instant acks_due = instant::max();
   std::set<std::string> fresh_beats;
@@ -107,6 +113,19 @@ struct relay::impl {
 
 template <class Message>
 void relay::impl::hand_up(const peer_id& from, Message what, bool goes_on) {
+  if (!own.hears(clock)) {
+    if constexpr (std::is_same_v<Message, submit>) {
+      progress no;
+      no.ask = what.ask;
+      no.done = true;
+      no.error = "no_controller";
+      no.reason = "no controller is heard; ask again";
+      lower.send(from, no);
+    } else {
+      lower.send(from, refused{what.ask, "no_controller", "no controller is heard; ask again"});
+    }
+    return;
+  }
   if (handed_up.size() >= max_asked) {
     lower.send(from, refused{what.ask, "failed", "the relay has too many requests under way"});
     return;
@@ -165,6 +184,7 @@ void relay::impl::on_beat(const peer_id& from, beat what) {
 
 void relay::impl::send_beats() {
   beats_due = instant::max();
+  if (!own.hears(clock)) return fresh_beats.clear();
   beat sent;
   for (const std::string& name : fresh_beats) {
     const membership::node* one = members.find(name);
@@ -180,6 +200,7 @@ void relay::impl::send_beats() {
 
 void relay::impl::send_acks() {
   acks_due = instant::max();
+  if (!own.hears(clock)) return acks.clear();
   for (std::size_t from = 0; from < acks.size(); from += max_in_message) {
     const std::size_t to = std::min(acks.size(), from + max_in_message);
     acknowledgements sent;
@@ -247,8 +268,26 @@ relay::~relay() = default;
 
 void relay::on_announced(std::string_view topic, const message& what, instant now) {
   impl_->clock = now;
-  // Each node has its own, from who is right above it.
-  if (std::holds_alternative<welcome>(what)) return;
+  // Relays that are connected in a ring hand nothing on twice, and apps' own messages and requests
+  // only where there is a controller above.
+  if (const auto* change = std::get_if<announcement>(&what)) {
+    const digest name = change->what.after().state;
+    if (!impl_->forwarded.insert(name).second) return;
+    impl_->forwarded_order.push_back(name);
+    if (impl_->forwarded_order.size() > max_forwarded) {
+      impl_->forwarded.erase(impl_->forwarded_order.front());
+      impl_->forwarded_order.pop_front();
+    }
+  } else if (const auto* sign = std::get_if<beacon>(&what)) {
+    instant& last = impl_->beacons[{sign->controller, sign->time}];
+    if (last != instant()) return;
+    last = now;
+    std::erase_if(impl_->beacons,
+                  [now](const auto& one) { return now - one.second > beacons_for; });
+  } else if (!std::holds_alternative<topic_message>(what) || !impl_->own.hears(now)) {
+    // A welcome is each node's own, of who is right above it.
+    return;
+  }
   impl_->lower.announce(topic, what);
 }
 
