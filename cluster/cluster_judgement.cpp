@@ -30,20 +30,6 @@ bool has_role(key_roles roles, key_role role) {
   return (roles & (admin | static_cast<key_roles>(role))) != 0;
 }
 
-std::string_view name_of(key_role role) {
-  switch (role) {
-    case key_role::read:
-      return "read";
-    case key_role::config:
-      return "config";
-    case key_role::push:
-      return "push";
-    case key_role::admin:
-      return "admin";
-  }
-  return "";
-}
-
 /// What a grant says, if it is one.
 std::optional<trust_order> granted(const signed_order& grant) {
   const auto what = order::decode(grant.bytes);
@@ -119,7 +105,8 @@ cluster_state::judged cluster_state::needs(const signed_order& what, key_role ro
   }
   if (!has_role(found->second.roles, role)) {
     return denied("the key " + what.signer.text() + " (" + found->second.name +
-                  ") has not the role " + std::string(name_of(role)));
+                  ") has not the role " +
+                  std::string(names_of(static_cast<key_roles>(role)).front()));
   }
   return {};
 }

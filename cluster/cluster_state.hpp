@@ -105,6 +105,7 @@ struct scoped_value {
 struct trusted_key {
   key_roles roles = 0;
   std::string name;
+  bool operator==(const trusted_key&) const = default;
 };
 
 struct member_info {

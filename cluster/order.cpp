@@ -21,6 +21,12 @@ constexpr std::array<std::string_view, std::variant_size_v<order_body>> kinds = 
     "release", "rollback", "config", "trust",     "member",
     "promote", "activate", "abort",  "checkpoint"};
 
+constexpr std::array<std::pair<key_role, std::string_view>, 4> role_texts = {
+    {{key_role::read, "read"},
+     {key_role::config, "config"},
+     {key_role::push, "push"},
+     {key_role::admin, "admin"}}};
+
 template <class Wire, class Number>
 void optional_number(Wire& wire, std::string_view field, Number& value) {
   wire.optional(field, value, [&](auto& number) { wire.number(field, number); });
@@ -149,6 +155,21 @@ tl::unexpected<refusal> malformed(std::string_view field) {
 }
 
 }  // namespace
+
+std::optional<key_role> role_named(std::string_view name) noexcept {
+  for (const auto& [role, text] : role_texts) {
+    if (text == name) return role;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string_view> names_of(key_roles roles) {
+  std::vector<std::string_view> result;
+  for (const auto& [role, text] : role_texts) {
+    if ((roles & static_cast<key_roles>(role)) != 0) result.push_back(text);
+  }
+  return result;
+}
 
 order_id new_order_id() {
   order_id result;

@@ -44,6 +44,9 @@ using order_id = std::array<std::uint8_t, 16>;
 /// What a key may order. `admin` may do all.
 enum class key_role : std::uint8_t { read = 1, config = 2, push = 4, admin = 8 };
 using key_roles = std::uint8_t;  ///< key_role, or'ed.
+[[nodiscard]] std::optional<key_role> role_named(std::string_view name) noexcept;
+/// "config", "push": those that it has.
+[[nodiscard]] std::vector<std::string_view> names_of(key_roles roles);
 
 /// When an order is good enough for `activate`.
 struct push_policy {

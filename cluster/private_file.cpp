@@ -60,13 +60,14 @@ tl::expected<std::string, refusal> read_checked(const std::string& path, std::si
 
 }  // namespace
 
-tl::expected<void, refusal> write_private(const std::string& path, std::string_view bytes) {
+tl::expected<void, refusal> write_once(const std::string& path, std::string_view bytes,
+                                       mode_t mode) {
   // Under a name of its own first, and then linked, which fails where there is a file already: who
   // sees the name sees a whole key, also after a power cut.
   const disk files;
   const std::string draft = path + ".new." + std::to_string(getpid());
   if (auto gone = files.remove(draft); !gone) return gone;
-  auto done = files.write_new(draft, bytes, 0600);
+  auto done = files.write_new(draft, bytes, mode);
   if (done) done = files.sync_file(draft);
   bool is_there = false;
   if (done && link(draft.c_str(), path.c_str()) != 0) {
@@ -82,6 +83,10 @@ tl::expected<void, refusal> write_private(const std::string& path, std::string_v
   const auto slash = path.find_last_of('/');
   if (done) done = files.sync_folder(slash == std::string::npos ? "." : path.substr(0, slash + 1));
   return done;
+}
+
+tl::expected<void, refusal> write_private(const std::string& path, std::string_view bytes) {
+  return write_once(path, bytes, 0600);
 }
 
 tl::expected<std::string, refusal> read_private(const std::string& path, std::size_t max_bytes) {
