@@ -324,7 +324,7 @@ void cluster_state::take_body(const change& next, const order& what, const membe
   // As judge_body() has it.
   if (has_keys() && next.ordered.signer == body.signing && found != members_.end() &&
       found->second.signing == body.signing && found->second.curve == body.curve &&
-      body.may_lead <= found->second.may_lead && !trusted_.contains(body.signing)) {
+      body.may_lead <= found->second.may_lead && !needs(next.ordered, key_role::admin)) {
     // The order that made it a member goes on proving its keys.
     found->second.address = body.address;
     return;

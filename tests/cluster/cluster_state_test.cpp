@@ -529,6 +529,17 @@ TEST(cluster_state, a_member_says_its_own_address_and_nothing_more) {
   EXPECT_EQ(back->members().at("b").address, "10.0.0.9:7000");
 }
 
+TEST(cluster_state, a_members_key_that_may_push_too_makes_it_no_other_member) {
+  history h;
+  h.begin();
+  h.take(h.member("b", true), h.admin, "");
+  h.take(trust_order{.key = h.node_key("b").id(), .roles = push_role, .name = "b"}, h.admin, "");
+  h.take(h.member("b", true), h.node_key("b"), "");
+  h.take(promote_order{.node = "b", .epoch = 2}, h.admin, "");
+  const auto back = cluster_state::decode(h.state.encode(), h.root());
+  ASSERT_TRUE(back) << back.error().reason;
+}
+
 TEST(cluster_state, a_node_that_was_revoked_comes_back_with_new_keys_only) {
   history h;
   h.begin();
