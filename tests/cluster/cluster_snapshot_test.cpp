@@ -4,6 +4,7 @@
 #include "cluster/cluster_state.hpp"
 
 #include "tests/cluster/history.hpp"
+#include "tests/cluster/samples.hpp"
 
 #include <gtest/gtest.h>
 
@@ -25,6 +26,39 @@ void fill(history& h) {
                      .token_ends = h.now},
          h.admin, "");
   h.take(h.member("b"), h.admin, "");
+}
+
+// Nodes of two versions compare the digest of these bytes at each checkpoint.
+TEST(cluster_snapshot, has_the_bytes_of_its_golden_file) {
+  cluster_state state;
+  std::uint8_t ids = 0;
+  const auto take = [&](order_body body, std::uint64_t epoch, std::uint32_t release = 0) {
+    order what = sample_order(std::move(body));
+    what.id = sample_id(++ids);
+    const change one{.epoch = epoch,
+                     .seq = state.at().seq + 1,
+                     .parent = state.at().state,
+                     .time = sample_time(ids),
+                     .ordered = signed_order::make_unsigned(what),
+                     .release = release};
+    const auto taken = state.apply(one);
+    EXPECT_TRUE(taken) << taken.error().reason;
+    return what.id;
+  };
+  take(member_order{.name = "a", .address = "10.0.0.1:7000", .may_lead = true}, 0);
+  take(promote_order{.node = "a", .epoch = 1}, 1);
+  const order_id first =
+      take(release_order{.manifest = digest::of("1"), .manifest_bytes = 1}, 1, 1);
+  take(activate_order{.push = first, .release = 1}, 1);
+  take(config_order{.key = "rate", .value = "500", .scope = sample_selector()}, 1);
+  const order_id second =
+      take(release_order{.manifest = digest::of("2"), .policy = {.canary_percent = 20}}, 1, 2);
+  take(activate_order{.push = second, .release = 2, .to = {.percent = 20, .salt = "s"}}, 1);
+  const std::string bytes = state.encode();
+  EXPECT_EQ(bytes, golden("snapshot", bytes));
+  const auto back = cluster_state::decode(bytes, {});
+  ASSERT_TRUE(back) << back.error().reason;
+  EXPECT_EQ(back->encode(), bytes);
 }
 
 TEST(cluster_snapshot, cut_at_any_byte_it_is_refused) {
