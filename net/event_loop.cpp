@@ -98,6 +98,9 @@ void event_loop::turn(int timeout_ms) {
       run_tasks();
     } else if (event.events != 0) {
       static_cast<io_handler*>(event.data.ptr)->on_io(event.events);
+      // What this one caused runs now, while its memory is in the cache, and not stage by stage
+      // through all that are ready.
+      if (idle_hook_) idle_hook_();
     }
   }
   event_count_ = event_at_ = 0;

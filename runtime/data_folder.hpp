@@ -15,6 +15,8 @@
 
 #include <string>
 
+#include <sys/types.h>
+
 namespace troupe {
 
 class data_folder {
@@ -29,6 +31,9 @@ class data_folder {
   [[nodiscard]] tl::expected<void, diagnostic> own();
   /// Another process has it now: the end of this one leaves no trace.
   void give_away() noexcept { is_owner_ = false; }
+  /// All that is in it becomes this user's, for the process is about to become it; folders above that
+  /// take() has made can be passed by everybody.
+  [[nodiscard]] tl::expected<void, diagnostic> give_to(uid_t user, gid_t group) const;
   [[nodiscard]] int lock() const noexcept { return lock_; }
 
   /// Where the data of a node lies if nobody says: `$TROUPE_DATA`, `/var/lib/troupe/NAME` as root,

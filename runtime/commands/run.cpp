@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 
+#include <unistd.h>
+
 #include "runtime/admin_api.hpp"
 #include "runtime/admin_server.hpp"
 #include "runtime/commands/answers.hpp"
@@ -242,7 +244,18 @@ int run_command(words arguments) {
       [&api = *around.api](const admin_request& asked) { return api.answer(asked); });
   if (!control) return give_up({control.error()});
   around.control.emplace(std::move(*control));
+  if (const auto other = identity_of(process); other && *other) {
+    if (auto given_away = data->give_to((*other)->user, (*other)->group); !given_away) {
+      return give_up({given_away.error()});
+    }
+  }
   if (auto dropped = drop_privileges(process); !dropped) return give_up({dropped.error()});
+  if (access((data->path() + "/troupe.db").c_str(), W_OK) != 0) {
+    log_all(served_node.log(),
+            {{.reason = "user " + process.user + " cannot write in the data folder " + data->path() +
+                        ": changes will be refused",
+              .hint = "the folders above it must let that user pass; --data DIR names another"}});
+  }
   if (given->is_there()) {
     if (auto owned = data->own(); !owned) return give_up({owned.error()});
   }

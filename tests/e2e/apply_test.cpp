@@ -9,6 +9,9 @@
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
+#include "tests/support/temp_dir.hpp"
 #include "tests/support/test_client.hpp"
 #include "tests/support/test_node.hpp"
 #include "tests/support/troupe_command.hpp"
@@ -55,6 +58,32 @@ TEST(apply, puts_a_change_into_a_running_node) {
   EXPECT_EQ(client.get("/").body, "two\n");
   EXPECT_EQ(node.stop(), 0);
   EXPECT_EQ(node.log_lines(level::warn), no_lines);
+}
+
+TEST(apply, works_after_root_has_become_the_app_s_user) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root changes its user";
+  test_node node({.conf = saying("one"), .main = "user nobody;"});
+  test_client client(node);
+  node.edit_conf(saying("two"));
+  EXPECT_EQ(apply(node)["release"], 2);
+  EXPECT_EQ(client.get("/").body, "two\n");
+  EXPECT_EQ(ask(node, {"config", "set", "a", "1"}).status, 0);
+  EXPECT_EQ(asked_json(node, {"rollback"})["release"], 1);
+  EXPECT_EQ(client.get("/").body, "one\n");
+  EXPECT_EQ(node.stop(), 0);
+  EXPECT_EQ(node.log_lines(level::warn), no_lines);
+}
+
+TEST(apply, says_at_the_start_that_the_app_s_user_cannot_reach_the_store) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root changes its user";
+  const temp_dir locked;
+  const std::string data = (locked.path() / "data").string();
+  test_node node({.conf = saying("one"), .main = "user nobody;", .flags = {"--data", data}});
+  EXPECT_EQ(test_client(node).get("/").body, "one\n");
+  EXPECT_EQ(node.stop(), 0);
+  EXPECT_NE(node.log().find("user nobody cannot write in the data folder " + data),
+            std::string::npos)
+      << node.log();
 }
 
 TEST(apply, the_folder_may_change_without_effect_until_it_is_applied) {
