@@ -99,6 +99,12 @@ tl::expected<void, diagnostic> data_folder::own() {
   return {};
 }
 
+void data_folder::give_away() noexcept {
+  is_owner_ = false;
+  // Not unlocked: the lock is the open file's, and the other one's too.
+  if (lock_ >= 0) close(std::exchange(lock_, -1));
+}
+
 tl::expected<data_folder, diagnostic> data_folder::inherit(std::string path, int lock) {
   data_folder taken(std::move(path), lock);
   struct stat given {};

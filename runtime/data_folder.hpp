@@ -29,10 +29,10 @@ class data_folder {
   [[nodiscard]] static tl::expected<data_folder, diagnostic> inherit(std::string path, int lock);
   /// Writes this process's number into troupe.pid.
   [[nodiscard]] tl::expected<void, diagnostic> own();
-  /// Another process has it now: the end of this one leaves no trace.
-  void give_away() noexcept { is_owner_ = false; }
-  /// All that is in it becomes this user's, for the process is about to become it; folders above that
-  /// take() has made can be passed by everybody.
+  /// Another process has it now, and alone: the end of this one leaves no trace, and if that one ends
+  /// first the folder is free.
+  void give_away() noexcept;
+  /// All that is in it becomes this user's, for the process is about to become it.
   [[nodiscard]] tl::expected<void, diagnostic> give_to(uid_t user, gid_t group) const;
   [[nodiscard]] int lock() const noexcept { return lock_; }
 
