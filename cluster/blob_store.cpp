@@ -69,6 +69,8 @@ struct blob_store::state {
   std::unordered_map<std::string, file_identity> verified;  ///< By path.
   std::set<std::string> unsynced;                           ///< Files that flush() has to wait for.
   std::set<std::string> unsynced_folders;                   ///< And folders.
+  /// Whose fsync failed: what the page cache shows of them may never reach the disk.
+  std::set<std::string> doubtful;
   std::uint64_t written = 0;
   const hold holds = std::make_shared<int>(0);
 
@@ -128,13 +130,14 @@ struct blob_store::state {
       return tl::unexpected(io_refusal("stat", file, errno));
     }
     verified.insert_or_assign(file, file_identity(found));
+    doubtful.erase(file);
     note_unsynced(file);
     return {};
   }
 
   tl::expected<void, refusal> add(const digest& name, std::string_view content) {
     const std::string file = path(name);
-    if (verify(name, file, nullptr)) return {};
+    if (!doubtful.contains(file) && verify(name, file, nullptr)) return {};
     return write(file, content, 0444);
   }
 };
@@ -228,7 +231,7 @@ tl::expected<std::string, refusal> blob_store::path_of(const digest& name, bool 
     return file;
   }
   std::string twin = file + std::string(twin_suffix);
-  if (state_->verify(name, twin, nullptr)) return twin;
+  if (!state_->doubtful.contains(twin) && state_->verify(name, twin, nullptr)) return twin;
   std::string content;
   if (auto fine = state_->verify(name, file, &content); !fine) {
     return tl::unexpected(std::move(fine.error()));
@@ -244,7 +247,10 @@ tl::expected<void, refusal> blob_store::flush() {
   state& s = *state_;
   if (s.unsynced.empty() && s.unsynced_folders.empty()) return {};
   if (s.unsynced.size() > many_files) {
-    if (auto done = s.files.sync_file_system(s.root); !done) return done;
+    if (auto done = s.files.sync_file_system(s.root); !done) {
+      s.doubtful.insert(s.unsynced.begin(), s.unsynced.end());
+      return done;
+    }
   } else {
     // The first fsync commits what the file system keeps of all of them if their bytes are on the
     // way already.
@@ -252,7 +258,10 @@ tl::expected<void, refusal> blob_store::flush() {
     for (const std::string& file : s.unsynced) {
       auto done = s.files.sync_file(file);
       // Moved aside or swept meanwhile: who needs it will miss it.
-      if (!done && done.error().errc != refusal_errc::missing) return done;
+      if (!done && done.error().errc != refusal_errc::missing) {
+        s.doubtful.insert(file);
+        return done;
+      }
     }
     for (const std::string& folder : s.unsynced_folders) {
       if (auto done = s.files.sync_folder(folder); !done) return done;
@@ -283,6 +292,7 @@ tl::expected<blob_store::swept, refusal> blob_store::sweep(const std::unordered_
       if (auto gone = s.files.remove(path); !gone) return tl::unexpected(std::move(gone.error()));
       s.verified.erase(path);
       s.unsynced.erase(path);
+      s.doubtful.erase(path);
       ++result.files;
       result.bytes += static_cast<std::uint64_t>(found.st_size);
     }

@@ -77,19 +77,28 @@ bool is_data_folder(const file_descriptor& folder) {
          faccessat(folder.number(), "troupe.db", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-std::vector<std::string> names_in(int folder) {
+/// None: errno says why.
+std::optional<std::vector<std::string>> names_in(int folder) {
   std::vector<std::string> result;
   const int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR* entries = copy >= 0 ? fdopendir(copy) : nullptr;
   if (entries == nullptr) {
+    const int number = errno;
     if (copy >= 0) close(copy);
-    return result;
+    errno = number;
+    return std::nullopt;
   }
+  errno = 0;
   while (const dirent* entry = readdir(entries)) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") result.emplace_back(name);
   }
+  const int number = errno;
   closedir(entries);
+  if (number != 0) {
+    errno = number;
+    return std::nullopt;
+  }
   std::ranges::sort(result);
   return result;
 }
@@ -113,7 +122,14 @@ class folder_walk {
     if (above_.size() > limits_.depth) {
       return refused(refusal_errc::too_large, path, "is too deep a folder");
     }
-    for (const std::string& name : names_in(folder)) {
+    const auto names = names_in(folder);
+    if (!names) {
+      // Gone since it was opened: the next look sees that.
+      if (errno == ENOENT) return {};
+      const std::string& shown = path.empty() ? place_ : place_ + '/' + path;
+      return tl::unexpected(at(io_refusal("read", shown, errno), path));
+    }
+    for (const std::string& name : *names) {
       const std::string whole = path.empty() ? name : path + '/' + name;
       if (ignored_.ignores(whole, false)) continue;
       struct stat found;

@@ -31,6 +31,11 @@ public:
   void raise(unsigned reason) noexcept;
   /// @return the reasons since the last time.
   unsigned lower() noexcept;
+  /// Whom it was raised for has ended: nobody else is to be stopped for that.
+  void withdraw(unsigned reason) noexcept {
+    if ((reasons_.load(std::memory_order_relaxed) & reason) == 0) return;
+    if (const unsigned others = lower() & ~reason; others != 0) raise(others);
+  }
   /// The hook is about to raise an error, whose xpcall handler can be interrupted itself.
   void leave_hook() noexcept {
     if (mask_ != nullptr) __atomic_and_fetch(mask_, static_cast<unsigned char>(~0x10), __ATOMIC_RELAXED);

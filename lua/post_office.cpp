@@ -35,6 +35,7 @@ mailbox::mailbox(post_office& office, net::belongings& owner, mail_address addre
 
 void mailbox::on_owner_ended() noexcept {
   for (const mail_address& each : monitors_) office_.tell_down(each, address_, reason);
+  for (const mail_address& each : monitored_) office_.end_monitor(each, address_);
   for (waiter* one : waiters_) one->of = nullptr;
   waiters_.clear();
   office_.close(*this);  // Destroys this.
@@ -186,24 +187,40 @@ const char* post_office::send(const mail_address& to, carried_message message) {
   return box->put(std::move(message)) ? nullptr : "mailbox full";
 }
 
+template <class Work>
+void post_office::on_shard_of(const mail_address& where, Work work) {
+  post_office& target = *all_[where.shard];
+  if (&target == this) work(target);
+  else target.loop_.post([&target, work = std::move(work)]() mutable { work(target); });
+}
+
 void post_office::tell_down(const mail_address& monitor, const mail_address& whom,
                             const std::string& reason) {
-  carried_message message;
-  for (const std::string& text : {std::string("down"), whom.text(), reason}) {
-    message.push_back(carried_value{text});
-  }
-  send(monitor, std::move(message));
+  on_shard_of(monitor, [monitor, whom, reason](post_office& there) {
+    mailbox* box = there.find(monitor.number);
+    if (box == nullptr) return;
+    box->monitored_.erase(whom);
+    carried_message message;
+    for (const std::string& text : {std::string("down"), whom.text(), reason}) {
+      message.push_back(carried_value{text});
+    }
+    box->put(std::move(message));
+  });
 }
 
 void post_office::monitor(const mail_address& whom, const mail_address& monitor) {
   if (whom.shard >= all_.size()) return tell_down(monitor, whom, "no such address");
-  post_office& target = *all_[whom.shard];
-  auto work = [&target, whom, monitor] {
-    if (mailbox* box = target.find(whom.number)) box->watch_for(monitor);
-    else target.tell_down(monitor, whom, "no such address");
-  };
-  if (&target == this) work();
-  else target.loop_.post(work);
+  if (mailbox* own = find(monitor.number)) own->monitored_.insert(whom);
+  on_shard_of(whom, [whom, monitor](post_office& there) {
+    if (mailbox* box = there.find(whom.number)) box->watch_for(monitor);
+    else there.tell_down(monitor, whom, "no such address");
+  });
+}
+
+void post_office::end_monitor(const mail_address& whom, const mail_address& monitor) {
+  on_shard_of(whom, [whom, monitor](post_office& there) {
+    if (mailbox* box = there.find(whom.number)) box->monitors_.erase(monitor);
+  });
 }
 
 }  // namespace troupe::lua

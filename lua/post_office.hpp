@@ -13,10 +13,12 @@
 
 #include <lua.hpp>
 
+#include <compare>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -44,6 +46,7 @@ struct mail_address {
 
   [[nodiscard]] std::string text() const;
   static std::optional<mail_address> parse(std::string_view text) noexcept;
+  auto operator<=>(const mail_address&) const = default;
 };
 
 class post_office;
@@ -70,7 +73,7 @@ public:
 
   /// What monitors are told at the end.
   std::string reason = "ended";
-  void watch_for(const mail_address& monitor) { monitors_.push_back(monitor); }
+  void watch_for(const mail_address& monitor) { monitors_.insert(monitor); }
 
   void on_owner_ended() noexcept override;
 
@@ -97,7 +100,8 @@ private:
   mail_address address_;
   std::deque<carried_message> messages_;
   std::deque<waiter*> waiters_;
-  std::vector<mail_address> monitors_;
+  std::set<mail_address> monitors_;  ///< Who is told of its end,
+  std::set<mail_address> monitored_; ///< and of whose end it is told: these forget it when it ends.
   std::string interrupted_;  ///< Why; empty: it is not.
 };
 
@@ -119,6 +123,10 @@ public:
 private:
   friend class mailbox;
   void tell_down(const mail_address& monitor, const mail_address& whom, const std::string& reason);
+  void end_monitor(const mail_address& whom, const mail_address& monitor);
+  /// On the shard of that address, now if it is this one.
+  template <class Work>
+  void on_shard_of(const mail_address& where, Work work);
   mailbox* find(std::uint64_t number) noexcept;
   void close(const mailbox& one) noexcept;
 

@@ -118,13 +118,17 @@ script::progress script::run(coroutine* co, int arguments) {
   // Of runs within runs (filters) the outermost counts.
   struct counted {
     slice* watched;
-    explicit counted(slice* one) : watched(one) {
+    interrupt& interrupts;
+    counted(slice* one, interrupt& of) : watched(one), interrupts(of) {
       if (watched != nullptr) watched->begin();
     }
     ~counted() {
-      if (watched != nullptr) watched->end();
+      if (watched == nullptr) return;
+      watched->end();
+      // It may have been meant while a C function ran, with no Lua code after it.
+      interrupts.withdraw(interrupt::slice);
     }
-  } const time(before.running == nullptr ? machine_.watched() : nullptr);
+  } const time(before.running == nullptr ? machine_.watched() : nullptr, machine_.interrupts());
   current.machine = &machine_;
   current.running = this;
   current.exchange = exchange_;

@@ -16,6 +16,11 @@ namespace troupe::lua {
 
 using net::log_level;
 
+namespace {
+/// How much is read before others of the shard get their turn.
+constexpr std::size_t most_at_once = 1 << 20;
+}  // namespace
+
 boundary::boundary(std::string text, bool keep) : pattern(std::move(text)), inclusive(keep) {
   borders.assign(pattern.size(), 0);
   for (std::size_t i = 1, length = 0; i < pattern.size(); ++i) {
@@ -31,7 +36,7 @@ tcp_socket::tcp_socket(script& maker)
       request_(key_of(maker.exchange())),
       log_(&maker.log()),
       settings_(&maker.settings()) {
-  reader_.self = writer_.self = this;
+  reader_.self = writer_.self = next_turn_.self = this;
   reader_.which = side::reader;
   writer_.which = side::writer;
   join(maker.belongings());
@@ -60,6 +65,8 @@ void tcp_socket::drop_stream() noexcept {
   }
   if (stream_) stream_->watcher = nullptr;
   stream_.reset();
+  // The host of one that a VM collects at its end has gone already.
+  if (next_turn_.is_armed()) host_.loop().timers().cancel(next_turn_);
   if (net::stream_pool* pool = std::exchange(pool_, nullptr)) {
     const std::string key = logs_debug() ? pool->key() : std::string();
     pool->leave();
@@ -151,6 +158,7 @@ void tcp_socket::wake(side which) noexcept {
   waiting& one = which == side::reader ? reader_ : writer_;
   host_.loop().timers().cancel(one);
   if (which == side::writer) step_ = step::none;
+  else host_.loop().timers().cancel(next_turn_);
   if (const wait_token token = std::exchange(one.token, wait_token::none); token != wait_token::none) {
     one.is_undelivered = true;
     host_.wake(token);
@@ -163,6 +171,7 @@ void tcp_socket::cancel(side which) noexcept {
   if (one.token == wait_token::none) return;
   one.token = wait_token::none;
   host_.loop().timers().cancel(one);
+  if (which == side::reader) host_.loop().timers().cancel(next_turn_);
   if (step_ == step::resolving) log_debug("lua tcp socket abort resolver");
   if (step_ == step::queued) log_debug("lua tcp socket abort queueing");
   // A connect or a write that nobody waits for leaves nothing that could be used.
@@ -215,6 +224,10 @@ void tcp_socket::on_ready() noexcept {
   } else if (step_ != before || unsent != output_.size() - output_at_) {
     arm_writer();
   }
+  read_on();
+}
+
+void tcp_socket::read_on() noexcept {
   if (reader_.token == wait_token::none || !stream_) return;
   const std::size_t unread = input().size();
   if (go_on_reading() == progress::done) {
@@ -458,8 +471,13 @@ tcp_socket::progress tcp_socket::receive(const read_goal& goal) {
 }
 
 tcp_socket::progress tcp_socket::go_on_reading() {
+  std::size_t total = 0;
   for (;;) {
     if (satisfy(at_end_)) return progress::done;
+    if (total >= most_at_once) {
+      host_.loop().timers().arm(next_turn_, 0);
+      return progress::waiting;
+    }
     const auto room = host_.loop().scratch();
     std::size_t most = std::max<std::size_t>(settings().lua_socket_buffer_size, 1);
     if (goal_.what == read_goal::kind::size && goal_.size > input().size()) {
@@ -491,6 +509,7 @@ tcp_socket::progress tcp_socket::go_on_reading() {
       input_at_ = 0;
     }
     input_.append(room.data(), result.bytes);
+    total += result.bytes;
   }
 }
 

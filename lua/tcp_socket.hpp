@@ -165,6 +165,7 @@ private:
   progress go_on_sending();
   progress send_failed(std::error_code error);
   progress go_on_reading();
+  void read_on() noexcept;
   bool satisfy(bool at_end);
   bool satisfy_until(bool at_end);
   void fail_read(const char* error);
@@ -193,7 +194,14 @@ private:
   net::stream_pool* pool_ = nullptr;  ///< That counts this connection; it lives as long as it does.
   std::uint32_t reused_ = 0;
 
+  /// Goes on reading in the loop's next turn: a peer that sends faster than this reads gives no pause.
+  struct next_turn final : net::timer {
+    tcp_socket* self = nullptr;
+    void on_timer() noexcept override { self->read_on(); }
+  };
+
   waiting reader_, writer_;
+  next_turn next_turn_;
   step step_ = step::none;
   read_goal goal_;
   std::string output_;

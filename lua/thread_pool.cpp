@@ -51,7 +51,17 @@ void call(thread_job& job, vm& machine) {
     job.error = "module " + job.module + " should return a table";
     return;
   }
-  lua_getfield(state, -1, job.function.c_str());
+  // The table may have a metatable, whose code may raise: nobody above catches that.
+  lua_pushcfunction(state, [](lua_State* inside) {
+    lua_gettable(inside, 1);
+    return 1;
+  });
+  lua_insert(state, -2);
+  lua_pushlstring(state, job.function.data(), job.function.size());
+  if (!run(2, 1)) {
+    job.error = error_text(state);
+    return;
+  }
   if (!lua_isfunction(state, -1)) {
     job.error = "module " + job.module + " has no function " + job.function;
     return;

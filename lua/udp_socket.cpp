@@ -63,11 +63,13 @@ void udp_socket::begin_wait(wait_token token) noexcept {
 void udp_socket::wake() noexcept {
   host_.loop().timers().cancel(*this);
   if (const wait_token token = std::exchange(token_, wait_token::none); token != wait_token::none) {
+    is_undelivered_ = true;
     host_.wake(token);
   }
 }
 
 void udp_socket::cancel() noexcept {
+  is_undelivered_ = false;
   token_ = wait_token::none;
   query::cancel();
   host_.loop().timers().cancel(*this);
@@ -169,7 +171,7 @@ bool udp_socket::try_receive() {
 }
 
 void udp_socket::on_ready() noexcept {
-  if (is_busy() && !is_pending() && try_receive()) wake();
+  if (token_ != wait_token::none && !is_pending() && try_receive()) wake();
 }
 
 void udp_socket::on_timer() noexcept {

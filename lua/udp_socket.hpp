@@ -56,7 +56,9 @@ public:
   void cancel() noexcept;
 
   [[nodiscard]] bool is_open() const noexcept { return socket_ != nullptr; }
-  [[nodiscard]] bool is_busy() const noexcept { return token_ != wait_token::none; }
+  [[nodiscard]] bool is_busy() const noexcept { return token_ != wait_token::none || is_undelivered_; }
+  /// The coroutine has its results.
+  void delivered() noexcept { is_undelivered_ = false; }
   /// `HOST:PORT(IP)` as log lines have it.
   [[nodiscard]] std::string peer_text() const;
   void log_error(const std::string& text) const;
@@ -92,6 +94,7 @@ private:
   const net::location_settings* settings_;  ///< Where there is no exchange.
   std::unique_ptr<net::datagram_socket> socket_;
   wait_token token_ = wait_token::none;
+  bool is_undelivered_ = false;  ///< The wait has ended; its coroutine does not know yet.
   std::size_t most_ = 0;
   std::string host_name_;
   std::string address_text_;

@@ -54,7 +54,7 @@ public:
   /// Runs `task` on the loop's thread; after the end of run() it is destroyed unrun. Thread: any.
   void post(std::function<void()> task);
 
-  /// Called after each batch of handlers and before the loop sleeps; returns whether work is left.
+  /// Called after each descriptor's handler and before the loop sleeps; returns whether work is left.
   void set_idle_hook(std::function<bool()> hook) { idle_hook_ = std::move(hook); }
 
   void run();

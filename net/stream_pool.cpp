@@ -77,9 +77,7 @@ void stream_pool::give(std::unique_ptr<client_stream> connection, std::uint32_t 
 
 void stream_pool::drop(resting& which) noexcept {
   idle_.erase(which.at);
-  ++turns_;
   next_turn();
-  --turns_;
   end_if_unused();
 }
 
@@ -97,18 +95,22 @@ void stream_pool::forget(waiter& asking) noexcept { std::erase(waiting_, &asking
 
 void stream_pool::leave() noexcept {
   if (in_use_ > 0) --in_use_;
-  ++turns_;
   next_turn();
-  --turns_;
   end_if_unused();
 }
 
 void stream_pool::next_turn() noexcept {
-  if (waiting_.empty() || in_use_ + idle_.size() >= size_) return;
-  waiter* next = waiting_.front();
-  waiting_.pop_front();
-  ++in_use_;
-  next->on_turn(nullptr, 0);
+  // A turn that goes wrong at once leaves its place from within: a loop, no recursion, as the peer of
+  // all who wait may have gone.
+  if (turns_ > 0) return;
+  ++turns_;
+  while (!waiting_.empty() && in_use_ + idle_.size() < size_) {
+    waiter* next = waiting_.front();
+    waiting_.pop_front();
+    ++in_use_;
+    next->on_turn(nullptr, 0);
+  }
+  --turns_;
 }
 
 void stream_pool::end_if_unused() noexcept {

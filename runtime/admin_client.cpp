@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -57,16 +58,17 @@ tl::expected<admin_client, diagnostic> admin_client::connect(
   return admin_client(std::move(socket), std::move(path), deadline);
 }
 
+int admin_client::left_ms() const {
+  if (!deadline_) return -1;
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(*deadline_ - clock::now());
+  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000'000));
+}
+
 tl::expected<void, diagnostic> admin_client::receive_more() {
   for (;;) {
-    int wait_ms = -1;
-    if (deadline_) {
-      const auto left =
-          std::chrono::duration_cast<std::chrono::milliseconds>(*deadline_ - clock::now());
-      wait_ms = static_cast<int>(std::max<std::int64_t>(0, left.count()));
-    }
     pollfd watched{socket_.get(), POLLIN, 0};
-    const int ready = poll(&watched, 1, wait_ms);
+    const int ready = poll(&watched, 1, left_ms());
     if (ready == 0) return tl::unexpected(problem("gave no answer in time"));
     if (ready < 0 && errno == EINTR) continue;
     char room[64 * 1024];
@@ -114,8 +116,16 @@ tl::expected<void, diagnostic> admin_client::send_request(std::string_view metho
   out += body;
   std::string_view rest = out;
   while (!rest.empty()) {
-    const ssize_t sent = send(socket_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+    const ssize_t sent =
+        send(socket_.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && errno == EAGAIN) {
+      pollfd watched{socket_.get(), POLLOUT, 0};
+      if (poll(&watched, 1, left_ms()) == 0) {
+        return tl::unexpected(problem("gave no answer in time"));
+      }
+      continue;
+    }
     // A node that refuses early has answered already.
     if (sent <= 0) break;
     rest.remove_prefix(static_cast<std::size_t>(sent));

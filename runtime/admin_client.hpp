@@ -59,6 +59,8 @@ class admin_client {
   tl::expected<std::string, diagnostic> read_line();
   tl::expected<std::string, diagnostic> read_bytes(std::size_t count);
   [[nodiscard]] diagnostic problem(std::string reason) const;
+  /// Until the deadline, for poll(); -1: there is none.
+  [[nodiscard]] int left_ms() const;
 
   net::unique_fd socket_;
   std::string path_;

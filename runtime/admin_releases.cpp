@@ -178,7 +178,7 @@ admin_response admin_api::apply(const admin_request& asked) const {
   auto sent = cluster::bundle::decode(asked.body);
   if (!sent) return refusal(400, "bad_request", sent.error().reason);
   cluster::blob_store& blobs = parts_.store.blobs();
-  const auto held = blobs.keep_all();
+  auto held = blobs.keep_all();
   for (const auto& [name, content] : sent->contents) {
     if (auto put = blobs.put(name, content); !put) {
       return answer_of(deploy_result(tl::unexpected(
@@ -188,7 +188,8 @@ admin_response admin_api::apply(const admin_request& asked) const {
   return answer_of(parts_.releases->apply({.files = std::move(sent->files),
                                        .message = std::string(asked.parameter("message")),
                                        .by = author_of(asked),
-                                       .expect = *expect}));
+                                       .expect = *expect,
+                                       .held = std::move(held)}));
 }
 
 admin_response admin_api::rollback(const admin_request& asked) const {

@@ -168,7 +168,9 @@ class conversation {
     }
     admin_request request;
     request.method = head.method_name;
-    request.path = target.path;
+    // As it was sent: "a//b" and "a/../b" are keys of config values, and no others'.
+    const std::string_view sent(head.target);
+    net::unescape_uri(request.path, sent.substr(0, sent.find('?')), false);
     request.peer = peer_;
     std::string_view rest = target.args;
     for (net::query_arg pair; net::take_query_arg(rest, pair);) {

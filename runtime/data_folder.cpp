@@ -99,6 +99,12 @@ tl::expected<void, diagnostic> data_folder::own() {
   return {};
 }
 
+void data_folder::give_away() noexcept {
+  is_owner_ = false;
+  // Not unlocked: the lock is the open file's, and the other one's too.
+  if (lock_ >= 0) close(std::exchange(lock_, -1));
+}
+
 tl::expected<data_folder, diagnostic> data_folder::inherit(std::string path, int lock) {
   data_folder taken(std::move(path), lock);
   struct stat given {};
@@ -112,6 +118,27 @@ tl::expected<data_folder, diagnostic> data_folder::inherit(std::string path, int
         diagnostic{.reason = "the lock that was handed over is not that of " + taken.path_});
   }
   return taken;
+}
+
+tl::expected<void, diagnostic> data_folder::give_to(uid_t user, gid_t group) const {
+  const auto refuse = [](const std::string& path, int number) {
+    return tl::unexpected(diagnostic{.reason = system_error_text("chown", path, number),
+                                     .hint = "--data DIR names another folder"});
+  };
+  if (lchown(path_.c_str(), user, group) != 0) return refuse(path_, errno);
+  std::error_code error;
+  auto at = fs::recursive_directory_iterator(path_, error);
+  for (const fs::recursive_directory_iterator end; !error && at != end; at.increment(error)) {
+    // What another process has removed meanwhile needs no owner. No link is followed.
+    if (lchown(at->path().c_str(), user, group) != 0 && errno != ENOENT) {
+      return refuse(at->path(), errno);
+    }
+  }
+  if (error) {
+    return tl::unexpected(diagnostic{.reason = "cannot read the data folder " + path_ + ": " +
+                                               error.message()});
+  }
+  return {};
 }
 
 std::string data_folder::default_path(const std::string& name) {

@@ -15,6 +15,8 @@
 
 #include <string>
 
+#include <sys/types.h>
+
 namespace troupe {
 
 class data_folder {
@@ -27,8 +29,11 @@ class data_folder {
   [[nodiscard]] static tl::expected<data_folder, diagnostic> inherit(std::string path, int lock);
   /// Writes this process's number into troupe.pid.
   [[nodiscard]] tl::expected<void, diagnostic> own();
-  /// Another process has it now: the end of this one leaves no trace.
-  void give_away() noexcept { is_owner_ = false; }
+  /// Another process has it now, and alone: the end of this one leaves no trace, and if that one ends
+  /// first the folder is free.
+  void give_away() noexcept;
+  /// All that is in it becomes this user's, for the process is about to become it.
+  [[nodiscard]] tl::expected<void, diagnostic> give_to(uid_t user, gid_t group) const;
   [[nodiscard]] int lock() const noexcept { return lock_; }
 
   /// Where the data of a node lies if nobody says: `$TROUPE_DATA`, `/var/lib/troupe/NAME` as root,

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <set>
 #include <thread>
-#include <tuple>
 
 #include "cluster/folder_reader.hpp"
 #include "runtime/app_folder.hpp"
@@ -176,7 +175,7 @@ deploy_result deployment::apply(deploy_order order) {
 deploy_result deployment::apply_folder(const change_author& by, std::string message,
                                        bool always) {
   const std::lock_guard lock(changing_);
-  const auto held = store_.blobs().keep_all();
+  auto held = store_.blobs().keep_all();
   deploy_result result = [&]() -> deploy_result {
     if (where_.app_folder.empty()) {
       return tl::unexpected(refuse(deploy_errc::check_failed,
@@ -189,7 +188,7 @@ deploy_result deployment::apply_folder(const change_author& by, std::string mess
           is_of_the_disk(files.error()) ? deploy_errc::storage_failed : deploy_errc::check_failed,
           {to_diagnostic(files.error())}));
     }
-    deploy_order order{std::move(*files), std::move(message), by, {}, always};
+    deploy_order order{std::move(*files), std::move(message), by, {}, always, std::move(held)};
     return apply_locked(order);
   }();
   audit("apply", by, result);
@@ -215,12 +214,16 @@ deploy_result deployment::apply_locked(deploy_order& order) {
   }
   const auto source = lay_out(order.files, outcome.digest, 0);
   if (!source) return tl::unexpected(source.error());
+  tl::expected<void, cluster::refusal> written;
   auto prepared = [&] {
-    // The disk writes the contents while the release is loaded. What fails here, the commit finds
-    // out again and tells.
-    const std::jthread writing([this] { std::ignore = store_.blobs().flush(); });
+    // The disk writes the contents while the release is loaded. The kernel tells of bytes that it
+    // could not write once, and a second fsync succeeds.
+    const std::jthread writing([&] { written = store_.blobs().flush(); });
     return node_.prepare(*source);
   }();
+  if (!written) {
+    return tl::unexpected(refuse(deploy_errc::storage_failed, {to_diagnostic(written.error())}));
+  }
   if (!prepared) return tl::unexpected(refuse(deploy_errc::check_failed, prepared.error()));
 
   const auto number = store_.commit({.manifest = std::move(order.files),
@@ -239,6 +242,7 @@ deploy_result deployment::apply_locked(deploy_order& order) {
   outcome.is_new = true;
   outcome.load_ms = swapped.load_ms;
   outcome.swap_ms = swapped.swap_ms;
+  order.held.reset();
   prune();
   return outcome;
 }
@@ -251,6 +255,7 @@ deploy_result deployment::load_anew(const cluster::manifest& files, deploy_outco
   auto prepared = node_.prepare(*source);
   if (!prepared) return tl::unexpected(refuse(deploy_errc::check_failed, prepared.error()));
   const swap_report swapped = node_.activate(std::move(*prepared));
+  outcome.is_anew = true;
   outcome.load_ms = swapped.load_ms;
   outcome.swap_ms = swapped.swap_ms;
   return outcome;
@@ -317,7 +322,10 @@ void deployment::audit(std::string_view action, const change_author& by,
                        const deploy_result& result) const {
   if (result) {
     audit_.write(action, "release " + std::to_string(result->release), by,
-                 result->release == result->parent ? "nothing differs" : "done", node_.log());
+                 result->is_anew                      ? "done, loaded anew"
+                 : result->release == result->parent ? "nothing differs"
+                                                     : "done",
+                 node_.log());
     return;
   }
   const diagnostics& problems = result.error().problems;

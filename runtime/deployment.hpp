@@ -20,6 +20,7 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "cluster/blob_store.hpp"
 #include "cluster/manifest.hpp"
 #include "runtime/audit_log.hpp"
 #include "runtime/release_store.hpp"
@@ -33,6 +34,7 @@ struct deploy_outcome {
   cluster::digest digest;
   std::vector<cluster::changed_file> changed;  ///< Against `parent`.
   bool is_new = false;  ///< false: it was known (a rollback) or nothing differs from what serves.
+  bool is_anew = false;  ///< Nothing differs, and it was loaded all the same.
   double load_ms = 0;
   double swap_ms = 0;
 };
@@ -63,6 +65,9 @@ struct deploy_order {
   std::optional<int> expect;  ///< What must be active; none: whatever.
   /// Loaded anew even if nothing differs from what serves; it keeps its number then.
   bool always = false;
+  /// Keeps the contents in the store until they are committed; no longer, or a prune would remove
+  /// none.
+  cluster::blob_store::hold held;
 };
 
 class deployment {
@@ -91,7 +96,7 @@ class deployment {
   /// The node goes on in this process.
   void went_on(const start& with) const;
 
-  /// The contents must be in the store, held (blob_store::keep_all).
+  /// The contents must be in the store, held (blob_store::keep_all) by the order.
   [[nodiscard]] deploy_result apply(deploy_order order);
   /// Reads the folder that the node was started from, and applies it.
   /// @param always  as in deploy_order.

@@ -6,11 +6,14 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <map>
 #include <thread>
+#include <utility>
 
 #include "cluster/disk.hpp"
 #include "cluster/ignore_list.hpp"
@@ -27,6 +30,13 @@ constexpr std::uint32_t saves = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | I
                                 IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF;
 // A save is over when nothing has happened for this long.
 constexpr int quiet_ms = 20;
+// Or, where it never is quiet, after this long.
+constexpr int most_ms = 1000;
+// A folder that is exchanged is away for a moment.
+constexpr int away_ms = 100;
+
+using clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
 
 }  // namespace
 
@@ -90,20 +100,56 @@ struct folder_watch::impl {
     return matters;
   }
 
+  void read_rules() {
+    const auto text = cluster::read_whole(folder + "/.troupeignore", 1 << 20);
+    ignored = cluster::ignore_list(text ? *text : std::string());
+  }
+
+  // Before what is there is read: events may have been lost, the folder may be another one of the
+  // same name, and .troupeignore may leave out other folders. False: the folder is away.
+  bool watch_anew() {
+    std::map<int, std::string> before;
+    before.swap(folders);
+    read_rules();
+    watch("");
+    if (folders.empty()) {
+      folders.swap(before);
+      return false;
+    }
+    for (const auto& [number, relative] : before) {
+      if (!folders.contains(number)) inotify_rm_watch(events.get(), number);
+    }
+    return true;
+  }
+
   void run() {
     name_thread("watch");
     bool changed = false;
+    clock::time_point first;  // Of what has changed.
+    clock::time_point due;
     for (;;) {
+      int wait_ms = -1;
+      if (changed) {
+        const auto left = std::chrono::ceil<milliseconds>(due - clock::now());
+        wait_ms = static_cast<int>(std::max<std::int64_t>(0, left.count()));
+      }
       pollfd watched[] = {{events.get(), POLLIN, 0}, {stop_read.get(), POLLIN, 0}};
-      const int ready = poll(watched, 2, changed ? quiet_ms : -1);
+      const int ready = poll(watched, 2, wait_ms);
       if (ready < 0 && errno != EINTR) return;
       if (ready > 0 && watched[1].revents != 0) return;
-      if (ready > 0) {
-        changed = take_events() || changed;
-      } else if (ready == 0 && changed) {
-        changed = false;
-        on_change();
+      // What is ignored does not put off what is not.
+      if (ready > 0 && take_events()) {
+        const auto now = clock::now();
+        if (!std::exchange(changed, true)) first = now;
+        due = std::min(now + milliseconds(quiet_ms), first + milliseconds(most_ms));
       }
+      if (!changed || clock::now() < due) continue;
+      if (!watch_anew()) {
+        due = clock::now() + milliseconds(away_ms);
+        continue;
+      }
+      changed = false;
+      on_change();
     }
   }
 };
@@ -122,9 +168,7 @@ tl::expected<folder_watch, diagnostic> folder_watch::open(const std::string& fol
   auto made = std::make_unique<impl>();
   made->folder = folder;
   made->on_change = std::move(on_change);
-  if (const auto text = cluster::read_whole(folder + "/.troupeignore", 1 << 20)) {
-    made->ignored = cluster::ignore_list(*text);
-  }
+  made->read_rules();
   made->events.reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   int ends[2];
   if (!made->events || pipe2(ends, O_CLOEXEC) != 0) {

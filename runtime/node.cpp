@@ -571,10 +571,13 @@ void node::reopen_logs() {
 
 std::vector<listening_socket> node::listening_sockets() {
   impl& self = *impl_;
+  // As while a release loads: wait() does not take the shards away meanwhile.
+  if (!self.begin_loading()) return {};
   std::vector<std::vector<inherited_socket>> of_shards(self.places.size());
   self.each_shard([&](shard_place& place) {
     of_shards[place.shard->index()] = place.listeners.copies();
   });
+  self.end_loading();
   std::vector<listening_socket> all;
   for (auto& sockets : of_shards) {
     for (inherited_socket& each : sockets) {

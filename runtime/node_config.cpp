@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/node_config.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace troupe {
@@ -85,6 +86,11 @@ void node_config::publish(std::uint64_t version, net::config_map values) {
   node_.tell_config_changed();
 }
 
+// One that only `--set` gave goes without a version on the disk, so that the disk's may lag behind.
+std::uint64_t node_config::next_version(std::uint64_t on_disk) const {
+  return std::max(on_disk, now()->version + 1);
+}
+
 tl::expected<std::uint64_t, diagnostic> node_config::set(const std::string& key,
                                                          const config_value& value,
                                                          const change_author& by) {
@@ -93,7 +99,7 @@ tl::expected<std::uint64_t, diagnostic> node_config::set(const std::string& key,
   if (version) {
     net::config_map values = now()->values;
     values.insert_or_assign(key, live_value(value, *version));
-    publish(*version, std::move(values));
+    publish(next_version(*version), std::move(values));
   }
   audit_.write("config set", key, by, version ? "done" : text(version.error()), node_.log());
   return version;
@@ -109,8 +115,7 @@ tl::expected<bool, diagnostic> node_config::unset(const std::string& key, const 
   net::config_map values = now()->values;
   const bool was_there = values.erase(key) > 0;
   if (*version || was_there) {
-    // One that only `--set` gave has no version of its own on the disk.
-    publish(version->value_or(now()->version + 1), std::move(values));
+    publish(next_version(version->value_or(0)), std::move(values));
   }
   audit_.write("config unset", key, by, was_there ? "done" : "there was none", node_.log());
   return was_there;

@@ -50,6 +50,7 @@ class node_config {
 
  private:
   void publish(std::uint64_t version, net::config_map values);
+  [[nodiscard]] std::uint64_t next_version(std::uint64_t on_disk) const;
 
   node& node_;
   config_values& stored_;

@@ -83,23 +83,31 @@ tl::expected<void, diagnostic> apply(const process_settings& settings) {
   return {};
 }
 
-tl::expected<void, diagnostic> drop_privileges(const process_settings& settings) {
-  if (geteuid() != 0 || settings.user.empty() || !settings.master_process) return {};
+tl::expected<std::optional<process_identity>, diagnostic> identity_of(
+    const process_settings& settings) {
+  if (geteuid() != 0 || settings.user.empty() || !settings.master_process) return std::nullopt;
   errno = 0;
   const passwd* user = getpwnam(settings.user.c_str());
   if (user == nullptr) return failure("getpwnam", settings.user);
-  gid_t group_id = user->pw_gid;
-  const uid_t user_id = user->pw_uid;
+  process_identity result{.user = user->pw_uid, .group = user->pw_gid};
   if (!settings.group.empty()) {
     errno = 0;
     const group* named = getgrnam(settings.group.c_str());
     if (named == nullptr) return failure("getgrnam", settings.group);
-    group_id = named->gr_gid;
+    result.group = named->gr_gid;
   }
-  if (user_id == 0) return {};
-  if (setgid(group_id) != 0) return failure("setgid", settings.group);
-  if (initgroups(settings.user.c_str(), group_id) != 0) return failure("initgroups", settings.user);
-  if (setuid(user_id) != 0) return failure("setuid", settings.user);
+  if (result.user == 0) return std::nullopt;
+  return result;
+}
+
+tl::expected<void, diagnostic> drop_privileges(const process_settings& settings) {
+  const auto other = identity_of(settings);
+  if (!other) return tl::unexpected(other.error());
+  if (!*other) return {};
+  const auto [user, group] = **other;
+  if (setgid(group) != 0) return failure("setgid", settings.group);
+  if (initgroups(settings.user.c_str(), group) != 0) return failure("initgroups", settings.user);
+  if (setuid(user) != 0) return failure("setuid", settings.user);
   return {};
 }
 

@@ -14,13 +14,25 @@
 
 #include <tl/expected.hpp>
 
+#include <optional>
 #include <string>
+
+#include <sys/types.h>
 
 namespace troupe {
 
 /// Environment, folder and limits. Without `worker_rlimit_nofile` the soft limit of open files
 /// rises to the hard one, at most to 1,048,576.
 [[nodiscard]] tl::expected<void, diagnostic> apply(const process_settings& settings);
+
+struct process_identity {
+  uid_t user = 0;
+  gid_t group = 0;
+};
+
+/// Whom drop_privileges() will make of this process; none: it stays what it is.
+[[nodiscard]] tl::expected<std::optional<process_identity>, diagnostic> identity_of(
+    const process_settings& settings);
 
 /// Becomes `settings.user` for good if the process is root's; to be called when everything
 /// privileged is open. As in nginx, a single process (`master_process off`) stays what it is.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/release_store.hpp"
 
+#include "cluster/file_descriptor.hpp"
 #include "runtime/database.hpp"
 #include "runtime/release_tree.hpp"
 #include "runtime/unified_diff.hpp"
@@ -13,6 +14,9 @@
 #include <system_error>
 #include <unordered_set>
 #include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
 
 namespace troupe {
 namespace {
@@ -98,6 +102,9 @@ struct release_store::state {
   cluster::blob_store blobs;
   cluster::disk files;
   config_values config;
+  /// Of `trees`, locked (shared) by each process that may serve from them: after an upgrade the one
+  /// before still does while it drains.
+  cluster::file_descriptor in_use;
   std::mutex
       tree_lock;  ///< Trees take a while, and questions about releases need not wait for them.
   /// What each manifest of the database refers to, so that a prune reads each once.
@@ -171,6 +178,14 @@ struct release_store::state {
   tl::expected<void, diagnostic> sweep_contents(const std::vector<release_record>& kept,
                                                 pruned& gone);
   tl::expected<void, diagnostic> sweep_trees(const std::set<digest>& keep, pruned& gone);
+  /// Whether another process has the trees in use.
+  [[nodiscard]] bool is_shared() const {
+    if (!in_use.is_open()) return true;
+    const bool alone = flock(in_use.number(), LOCK_EX | LOCK_NB) == 0;
+    // A conversion that fails may have lost what was held.
+    flock(in_use.number(), LOCK_SH);
+    return !alone;
+  }
 };
 
 release_store::release_store(std::unique_ptr<state> s) : state_(std::move(s)) {}
@@ -192,6 +207,9 @@ tl::expected<release_store, diagnostic> release_store::open(std::string folder,
   auto data = database::open(folder + "/troupe.db", schema);
   if (!data) return tl::unexpected(std::move(data.error()));
   auto s = std::make_unique<state>(folder, *std::move(data), *std::move(blobs), std::move(files));
+  s->in_use = cluster::file_descriptor(
+      ::open(s->trees.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (s->in_use.is_open()) flock(s->in_use.number(), LOCK_SH);
   for (fs::directory_iterator at(s->trees, error), end; !error && at != end; at.increment(error)) {
     const std::string tree = at->path().string();
     if (!tree.ends_with(unfinished_tree_suffix) && !tree.ends_with(".troupe-new")) continue;
@@ -413,8 +431,10 @@ tl::expected<pruned, diagnostic> release_store::prune(std::size_t keep, const st
   for (const release_record& record : *kept) {
     if (record.number == *now || in_use.contains(record.number)) trees.insert(record.digest);
   }
-  if (auto done = state_->sweep_trees(trees, gone); !done) {
-    return tl::unexpected(std::move(done.error()));
+  if (!state_->is_shared()) {
+    if (auto done = state_->sweep_trees(trees, gone); !done) {
+      return tl::unexpected(std::move(done.error()));
+    }
   }
   if (auto done = state_->sweep_contents(*kept, gone); !done) {
     return tl::unexpected(std::move(done.error()));

@@ -104,7 +104,8 @@ class release_store {
   [[nodiscard]] tl::expected<std::vector<file_diff>, diagnostic> diff(int from, int to) const;
 
   /// Forgets all but the newest `keep` releases, the active one and those in use; then removes
-  /// trees and contents that no release refers to. Contents stay while somebody holds blobs().
+  /// trees and contents that no release refers to. Contents stay while somebody holds blobs(); trees
+  /// while another process has the store open, which may serve from them.
   /// @param keep_trees  in use without a number: digests of manifests that are being prepared.
   [[nodiscard]] tl::expected<pruned, diagnostic> prune(
       std::size_t keep, const std::set<int>& in_use,

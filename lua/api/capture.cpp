@@ -208,6 +208,11 @@ void cancel(void* operation) noexcept { delete static_cast<capture_wait*>(operat
 // capture(list): a list of requests that capture.lua has checked -> an answer for each
 int capture(lua_State* state) {
   net::exchange& x = *current.exchange;
+  // Room for the answers, now: finish() runs where nobody would catch an error.
+  if (lua_checkstack(state, static_cast<int>(lua_objlen(state, 1)) + 16) == 0) {
+    if (x.enabled(log_level::error)) x.write(log_level::error, "too many subrequests at once");
+    return luaL_error(state, "failed to issue subrequest: -1");
+  }
   auto wait = std::make_unique<capture_wait>();
   wait->x = &x;
   wait->host = &current.running->host();

@@ -179,7 +179,10 @@ int sleep(lua_State* state) {
   const int count = lua_gettop(state);
   if (count != 1) return luaL_error(state, "attempt to pass %d arguments, but accepted 1", count);
   const double ms = luaL_checknumber(state, 1) * 1000;
-  if (ms < 0) return luaL_error(state, "invalid sleep duration \"%d\"", static_cast<int>(ms));
+  // Less than a millisecond below zero is zero, as ngx_lua counts; no clock reaches 1e15.
+  if (!(ms > -1 && ms < 1e15)) {
+    return luaL_error(state, "invalid sleep duration \"%f\"", std::trunc(ms));
+  }
   const auto rounded = static_cast<std::int64_t>(ms);
   if (const auto* x = current.exchange; x != nullptr && x->enabled(net::log_level::debug)) {
     x->write(net::log_level::debug, "lua ready to sleep for " + std::to_string(rounded) + " ms");

@@ -4,7 +4,7 @@
 local _, ngx, native = ...
 local loaded, loaders = package.loaded, package.loaders
 local type, error, tostring, pcall, xpcall = type, error, tostring, pcall, xpcall
-local running, format = coroutine.running, string.format
+local running, status, format = coroutine.running, coroutine.status, string.format
 
 local begun = newproxy()  -- In package.loaded until the module is there, or for ever if it failed.
 local loading = {}        -- name -> the coroutine that loads it
@@ -28,8 +28,14 @@ function require(name)
   end
   local value = loaded[name]
   while value == begun do
-    if not loading[name] or loading[name] == running() then
+    local loader = loading[name]
+    if not loader or loader == running() then
       error(format("loop or previous error loading module '%s'", name), 2)
+    end
+    local how = status(loader)
+    if how ~= "running" and how ~= "normal" then  -- It was killed on the way: nobody loads it now.
+      value = nil
+      break
     end
     ngx.sleep(0.001)
     value = loaded[name]
@@ -39,7 +45,7 @@ function require(name)
   loaded[name] = begun
   loading[name] = running()
   local ok, result = xpcall(load, native.remember, name)
-  loading[name] = nil
+  if loading[name] == running() then loading[name] = nil end
   if not ok then error(result, 0) end
   if result ~= nil then
     loaded[name] = result

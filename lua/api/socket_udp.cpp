@@ -66,14 +66,16 @@ int make(lua_State* state) {
 }
 
 int finish_peer(lua_State* state, void* operation) {
-  const auto& socket = *static_cast<udp_socket*>(operation);
+  auto& socket = *static_cast<udp_socket*>(operation);
+  socket.delivered();
   if (!socket.last.error.empty()) return fail(state, socket.last.error.c_str());
   lua_pushinteger(state, 1);
   return 1;
 }
 
 int finish_receive(lua_State* state, void* operation) {
-  const auto& socket = *static_cast<udp_socket*>(operation);
+  auto& socket = *static_cast<udp_socket*>(operation);
+  socket.delivered();
   if (!socket.last.error.empty()) return fail(state, socket.last.error.c_str());
   lua_pushlstring(state, socket.last.data.data(), socket.last.data.size());
   return 1;

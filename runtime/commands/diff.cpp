@@ -45,6 +45,12 @@ int diff_command(words arguments) {
                      {.name = "B", .help = "another's", .value = &to, .required = false}}},
       arguments);
   if (!flags) return flags.error();
+  for (const std::string* number : {&from, &to}) {
+    if (number->find_first_not_of("0123456789") == std::string::npos) continue;
+    complain({.reason = '"' + *number + "\" is no release's number",
+              .hint = "`troupe releases` lists those that there are"});
+    return exit_usage;
+  }
   auto node = node_call::to(*flags);
   if (!node) return node.error();
   std::string target = "/v1/diff?from=" + target_word(from);

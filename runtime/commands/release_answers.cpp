@@ -16,6 +16,22 @@ std::size_t width(const std::string& text) {
       std::ranges::count_if(text, [](char byte) { return (byte & 0xC0) != 0x80; }));
 }
 
+// Who wrote a message does not draw on the terminal of who reads it.
+std::string printable(const std::string& text) {
+  std::string out;
+  for (const char byte : text) {
+    const auto code = static_cast<unsigned char>(byte);
+    if (code >= 0x20 && code != 0x7f) {
+      out += byte;
+    } else {
+      char shown[8];
+      std::snprintf(shown, sizeof shown, "\\x%02X", code);
+      out += shown;
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string short_digest(const std::string& digest) {
@@ -45,7 +61,10 @@ std::string deployed_text(const nlohmann::ordered_json& outcome) {
   return text;
 }
 
-std::string table_text(const std::vector<std::vector<std::string>>& rows) {
+std::string table_text(std::vector<std::vector<std::string>> rows) {
+  for (auto& row : rows) {
+    for (std::string& cell : row) cell = printable(cell);
+  }
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));

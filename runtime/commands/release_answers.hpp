@@ -18,7 +18,7 @@ namespace troupe {
 [[nodiscard]] std::string deployed_text(const nlohmann::ordered_json& outcome);
 
 /// Cells in columns, the first row their heads; no spaces behind the last.
-[[nodiscard]] std::string table_text(const std::vector<std::vector<std::string>>& rows);
+[[nodiscard]] std::string table_text(std::vector<std::vector<std::string>> rows);
 
 /// "sha256:1f2e3d4c…" short enough for a table.
 [[nodiscard]] std::string short_digest(const std::string& digest);

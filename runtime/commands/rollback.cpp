@@ -25,6 +25,12 @@ int rollback_command(words arguments) {
                   .value = &expect}}},
       arguments);
   if (!flags) return flags.error();
+  for (const std::string* number : {&to}) {
+    if (number->find_first_not_of("0123456789") == std::string::npos) continue;
+    complain({.reason = '"' + *number + "\" is no release's number",
+              .hint = "`troupe releases` lists those that there are"});
+    return exit_usage;
+  }
   auto node = node_call::to(*flags);
   if (!node) return node.error();
   std::string target = "/v1/rollback?author=" + target_word(command_author());

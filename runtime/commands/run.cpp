@@ -3,8 +3,13 @@
 // `troupe run [PATH]`: serves an app in the foreground, whatever its `daemon` says. A folder
 // becomes a release of the node's store; a conf file is served in place.
 #include <filesystem>
+#include <cerrno>
+#include <cstdio>
 #include <memory>
 #include <optional>
+#include <tuple>
+
+#include <unistd.h>
 
 #include "runtime/admin_api.hpp"
 #include "runtime/admin_server.hpp"
@@ -17,6 +22,7 @@
 #include "runtime/data_folder.hpp"
 #include "runtime/folder_watch.hpp"
 #include "runtime/inheritance.hpp"
+#include "runtime/log_file.hpp"
 #include "runtime/pid_file.hpp"
 #include "runtime/process.hpp"
 #include "runtime/serve.hpp"
@@ -127,6 +133,14 @@ int run_command(words arguments) {
   run_arguments own;
   auto flags = parse(arguments, own);
   if (!flags) return flags.error();
+  std::error_code error;
+  const bool in_place = !own.path.empty() && fs::is_regular_file(own.path, error);
+  if (own.watches && (in_place || own.path.empty())) {
+    complain(diagnostic{.reason = "--watch needs an app folder to watch",
+              .hint = in_place ? "name the folder in place of the conf file; HUP reloads a conf file"
+                               : "`troupe run PATH --watch`"});
+    return exit_usage;
+  }
   auto given = inheritance::receive();
   if (!given) return refuse(*flags, {given.error()});
   std::vector<std::string> words_again{"run"};
@@ -153,8 +167,6 @@ int run_command(words arguments) {
   around.audit.emplace(std::move(*audit));
 
   const deployment::places places = places_of(own.path, data->path());
-  std::error_code error;
-  const bool in_place = !own.path.empty() && fs::is_regular_file(own.path, error);
   deployment::start start;
   if (in_place) {
     options.app = own.path;
@@ -195,19 +207,35 @@ int run_command(words arguments) {
     else if (auto done = around.releases->started(start); !done)
       return give_up({done.error()});
   }
+  const std::string control_path = data->path() + "/control.sock";
   around.upgrading.emplace(
       std::move(started_as),
       upgrade::parts{
           .sockets = [&served_node] { return served_node.listening_sockets(); },
           .lock = data->lock(),
-          .before = {},
+          // What took the name of the control socket and then failed must not leave this process
+          // without one.
+          .before = [control_path]() -> tl::expected<void, diagnostic> {
+            const std::string aside = control_path + ".oldbin";
+            unlink(aside.c_str());
+            if (link(control_path.c_str(), aside.c_str()) != 0 && errno != ENOENT) {
+              return tl::unexpected(
+                  diagnostic{.reason = system_error_text("link", control_path, errno)});
+            }
+            return {};
+          },
           .done =
               [&] {
+                unlink((control_path + ".oldbin").c_str());
                 data->give_away();
                 served_node.stop(stop_mode::handed_over);
               },
           .failed =
               [&] {
+                const std::string aside = control_path + ".oldbin";
+                // Two names of one file: rename() does nothing and leaves both.
+                std::ignore = rename(aside.c_str(), control_path.c_str());
+                unlink(aside.c_str());
                 // The other one may have written its number before it failed.
                 if (auto owned = data->own(); !owned) {
                   log_all(served_node.log(), {owned.error()});
@@ -223,7 +251,7 @@ int run_command(words arguments) {
                                       .name = flags->name,
                                       .upgrading = &*around.upgrading});
   // The watch is opened before: from the moment that the socket has its name nothing may fail.
-  if (own.watches && around.releases && !places.app_folder.empty()) {
+  if (own.watches) {
     auto watch =
         folder_watch::open(places.app_folder, [&flags = *flags, &releases = *around.releases,
                                                &upgrading = *around.upgrading,
@@ -238,11 +266,22 @@ int run_command(words arguments) {
     around.watch.emplace(std::move(*watch));
   }
   auto control = admin_server::open(
-      data->path() + "/control.sock",
+      control_path,
       [&api = *around.api](const admin_request& asked) { return api.answer(asked); });
   if (!control) return give_up({control.error()});
   around.control.emplace(std::move(*control));
+  if (const auto other = identity_of(process); other && *other) {
+    if (auto given_away = data->give_to((*other)->user, (*other)->group); !given_away) {
+      return give_up({given_away.error()});
+    }
+  }
   if (auto dropped = drop_privileges(process); !dropped) return give_up({dropped.error()});
+  if (access((data->path() + "/troupe.db").c_str(), W_OK) != 0) {
+    log_all(served_node.log(),
+            {{.reason = "user " + process.user + " cannot write in the data folder " + data->path() +
+                        ": changes will be refused",
+              .hint = "the folders above it must let that user pass; --data DIR names another"}});
+  }
   if (given->is_there()) {
     if (auto owned = data->own(); !owned) return give_up({owned.error()});
   }

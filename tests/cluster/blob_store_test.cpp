@@ -201,6 +201,28 @@ TEST(blob_store, each_step_that_fails_leaves_it_as_it_was) {
   EXPECT_GE(steps, 7);  // mkdir, open, write, rename, three fsyncs
 }
 
+TEST(blob_store, what_could_not_be_synced_is_written_anew_by_the_next_put) {
+  temp_dir data;
+  bool fails = false;
+  auto store = open_store(data, [&](std::string_view call, const std::string& path) {
+    return fails && call == "fsync" && fs::is_regular_file(path) ? EIO : 0;
+  });
+  const digest name = *store.put("content");
+  struct stat first;
+  ASSERT_EQ(stat((data.path() / file_of(name)).c_str(), &first), 0);
+  const auto hold = fs::path(data.path() / "kept");
+  fs::create_hard_link(data.path() / file_of(name), hold);  // So that its inode is not given again.
+  fails = true;
+  EXPECT_FALSE(store.flush());
+  fails = false;
+  // The kernel has told, and a second fsync of that file would succeed.
+  ASSERT_TRUE(store.put("content"));
+  struct stat second;
+  ASSERT_EQ(stat((data.path() / file_of(name)).c_str(), &second), 0);
+  EXPECT_NE(second.st_ino, first.st_ino);
+  EXPECT_TRUE(store.flush());
+}
+
 TEST(blob_store, many_threads_put_the_same_contents) {
   temp_dir data;
   auto store = open_store(data);

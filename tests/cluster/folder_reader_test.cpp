@@ -7,6 +7,7 @@
 
 #include <map>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -237,6 +238,24 @@ TEST(folder_reader, a_refusal_of_the_taker_ends_it) {
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().reason, "the disk is full");
   EXPECT_EQ(calls, 1);
+}
+
+TEST(folder_reader, a_folder_that_cannot_be_listed_is_refused_and_not_taken_for_empty) {
+  temp_dir app;
+  app.write("html/a", "1");
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const int next = dup(0);  // The lowest free descriptor.
+  close(next);
+  // The top, its listing's, which is closed again, and html/ itself, but not html/'s listing.
+  rlimit low = before;
+  low.rlim_cur = static_cast<rlim_t>(next) + 2;
+  setrlimit(RLIMIT_NOFILE, &low);
+  const auto result = read_it(app.path()).result;
+  setrlimit(RLIMIT_NOFILE, &before);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().errc, refusal_errc::io);
+  EXPECT_EQ(result.error().file, "html");
 }
 
 TEST(folder_reader, a_folder_that_is_not_there_is_missing) {

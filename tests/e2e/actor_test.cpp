@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "tests/support/resident_memory.hpp"
 #include "tests/support/test_client.hpp"
 #include "tests/support/test_node.hpp"
 #include "tests/support/troupe_command.hpp"
@@ -140,6 +141,24 @@ TEST(actor, a_module_that_is_none_is_its_end) {
   EXPECT_TRUE(node.logs("the module counter has no function `handle`"));
   client.get("/spawn?module=nowhere");
   EXPECT_TRUE(node.logs("module 'nowhere' not found"));
+  EXPECT_EQ(node.stop(), 0);
+}
+
+// A long life sees many who watch it and end first.
+TEST(actor, forgets_monitors_that_have_ended) {
+  test_node node({.conf = R"(lua_shared_dict names 1m; server { listen 8080;
+      location = /spawn { content_by_lua_block { ngx.shared.names:set("counter", troupe.spawn("counter")) } }
+      location = /watch { content_by_lua_block {
+        local address = ngx.shared.names:get("counter")
+        for _ = 1, 500000 do troupe.monitor(address) end
+        ngx.print(collectgarbage("count")) } } })",
+                  .files = {{"lua/counter.lua", counter}}});
+  test_client client(node);
+  client.get("/spawn");
+  client.get("/watch");
+  const auto before = resident_kilobytes(node.pid());
+  for (int i = 0; i < 4; ++i) client.get("/watch");
+  EXPECT_LT(resident_kilobytes(node.pid()), before + 16000);  // It was 8 MB more with each.
   EXPECT_EQ(node.stop(), 0);
 }
 

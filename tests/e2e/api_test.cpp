@@ -83,6 +83,11 @@ TEST_F(api, control) {
         {"ngx.exec('/target?y=2', 'z=3')", "target /target y=2&z=3\n"},
         {"ngx.exec('@named')", "named /here\n"},
         {"local t = ngx.now() ngx.sleep(0.01) ngx.say(ngx.now() - t >= 0.009)", "true\n"},
+        {"ngx.say(pcall(ngx.sleep, -0.0003))", "true\n"},
+        {"ngx.say(pcall(ngx.sleep, -2))", "falseinvalid sleep duration \"-2000\"\n"},
+        {"ngx.say(pcall(ngx.sleep, math.huge))", "falseinvalid sleep duration \"inf\"\n"},
+        {"ngx.say(pcall(ngx.sleep, 1e30))", "falseinvalid sleep duration \"1e+33\"\n"},
+        {"ngx.say((pcall(ngx.sleep, 0/0)))", "false\n"},
         {"ngx.say(ngx.get_phase(), ' ', ngx.is_subrequest)", "content false\n"}});
 }
 

@@ -3,12 +3,17 @@
 // Releases as an operator meets them: apply, releases, diff, rollback, --watch, a restart.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
+#include "tests/support/temp_dir.hpp"
 #include "tests/support/test_client.hpp"
 #include "tests/support/test_node.hpp"
 #include "tests/support/troupe_command.hpp"
@@ -55,6 +60,32 @@ TEST(apply, puts_a_change_into_a_running_node) {
   EXPECT_EQ(client.get("/").body, "two\n");
   EXPECT_EQ(node.stop(), 0);
   EXPECT_EQ(node.log_lines(level::warn), no_lines);
+}
+
+TEST(apply, works_after_root_has_become_the_app_s_user) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root changes its user";
+  test_node node({.conf = saying("one"), .main = "user nobody;"});
+  test_client client(node);
+  node.edit_conf(saying("two"));
+  EXPECT_EQ(apply(node)["release"], 2);
+  EXPECT_EQ(client.get("/").body, "two\n");
+  EXPECT_EQ(ask(node, {"config", "set", "a", "1"}).status, 0);
+  EXPECT_EQ(asked_json(node, {"rollback"})["release"], 1);
+  EXPECT_EQ(client.get("/").body, "one\n");
+  EXPECT_EQ(node.stop(), 0);
+  EXPECT_EQ(node.log_lines(level::warn), no_lines);
+}
+
+TEST(apply, says_at_the_start_that_the_app_s_user_cannot_reach_the_store) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root changes its user";
+  const temp_dir locked;
+  const std::string data = (locked.path() / "data").string();
+  test_node node({.conf = saying("one"), .main = "user nobody;", .flags = {"--data", data}});
+  EXPECT_EQ(test_client(node).get("/").body, "one\n");
+  EXPECT_EQ(node.stop(), 0);
+  EXPECT_NE(node.log().find("user nobody cannot write in the data folder " + data),
+            std::string::npos)
+      << node.log();
 }
 
 TEST(apply, the_folder_may_change_without_effect_until_it_is_applied) {
@@ -183,6 +214,33 @@ TEST(apply, the_history_says_who_when_and_what) {
   EXPECT_EQ(node.stop(), 0);
 }
 
+TEST(apply, what_no_kept_release_has_leaves_the_disk_while_the_node_runs) {
+  test_node node({.conf = saying("one"), .flags = {"--keep-releases", "1"}});
+  const auto contents = [&] {
+    std::size_t count = 0;
+    for (const auto& each : std::filesystem::recursive_directory_iterator(node.data() / "store")) {
+      if (each.is_regular_file()) ++count;
+    }
+    return count;
+  };
+  const std::size_t before = contents();
+  for (int i = 0; i < 5; ++i) {
+    node.edit_conf(saying("now " + std::to_string(i)));
+    ASSERT_EQ(apply(node)["release"], i + 2);
+  }
+  EXPECT_LE(contents(), before + 1);
+  EXPECT_EQ(node.stop(), 0);
+}
+
+TEST(apply, a_message_does_not_write_on_the_terminal) {
+  test_node node({.conf = saying("one")});
+  node.edit_conf(saying("two"));
+  EXPECT_EQ(apply(node, {"-m", "two\nlines \033[2J"})["release"], 2);
+  const std::string shown = ask(node, {"releases"}).out;
+  EXPECT_NE(shown.find("two\\x0Alines \\x1B[2J"), std::string::npos) << shown;
+  EXPECT_EQ(node.stop(), 0);
+}
+
 TEST(apply, diff_shows_what_changed_file_by_file) {
   test_node node({.conf = saying("one"), .files = {{"lua/a.lua", "local a = 1\nreturn a\n"}}});
   node.edit("lua/a.lua", "local a = 2\nreturn a\n");
@@ -298,6 +356,49 @@ TEST(watch, each_save_is_applied_and_errors_are_shown) {
   EXPECT_EQ(node.stop(), 0);
 }
 
+TEST(watch, a_folder_that_another_one_takes_the_place_of_is_watched_on) {
+  namespace fs = std::filesystem;
+  test_node node({.conf = saying("one"), .flags = {"--watch"}});
+  const fs::path app = node.folder();
+  const fs::path fresh = app.string() + ".fresh";
+  fs::copy(app, fresh, fs::copy_options::recursive);
+  const fs::path old = app.string() + ".old";
+  fs::rename(app, old);
+  fs::rename(fresh, app);
+  node.edit_conf(saying("two"));
+  EXPECT_TRUE(node.logs("apply release 2 by "));
+  node.edit_conf(saying("three"));
+  EXPECT_TRUE(node.logs("apply release 3 by "));
+  EXPECT_EQ(test_client(node).get("/").body, "three\n");
+  EXPECT_EQ(node.stop(), 0);
+  fs::remove_all(old);
+}
+
+TEST(watch, a_log_that_is_written_all_the_time_puts_no_save_off) {
+  test_node node({.conf = saying("one"), .flags = {"--watch"}});
+  std::atomic<bool> ended{false};
+  std::thread writer([&] {
+    while (!ended) {
+      node.edit("busy.log", "x");
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  });
+  node.edit_conf(saying("two"));
+  EXPECT_TRUE(node.logs("apply release 2 by "));
+  ended = true;
+  writer.join();
+  EXPECT_EQ(node.stop(), 0);
+}
+
+TEST(watch, what_is_no_folder_cannot_be_watched) {
+  test_node node({.conf = saying("one")});
+  const finished done = run_troupe(
+      {"run", (node.folder() / "nginx.conf").string(), "--watch", "--data", node.data() / "other"});
+  EXPECT_EQ(done.status, 2);
+  EXPECT_NE(done.err.find("--watch needs an app folder"), std::string::npos) << done.err;
+  EXPECT_EQ(node.stop(), 0);
+}
+
 TEST(status, says_what_the_node_does) {
   test_node node({.shards = 2, .conf = saying("one")});
   test_client client(node);
@@ -314,6 +415,14 @@ TEST(status, says_what_the_node_does) {
   EXPECT_GT(status["memory"]["lua_bytes"], 10'000);
   EXPECT_NE(ask(node, {"status"}).out.find("release      1  sha256:"), std::string::npos);
   EXPECT_EQ(node.stop(), 0);
+}
+
+TEST(rollback, what_is_no_number_is_wrong_usage) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"rollback", "abc"}, {"diff", "abc"}, {"diff", "1", "x"}}) {
+    const finished done = run_troupe(words);
+    EXPECT_EQ(done.status, 2) << done.err;
+  }
 }
 
 TEST(status, without_a_node_the_exit_status_says_so) {

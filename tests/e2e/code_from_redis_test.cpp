@@ -62,4 +62,18 @@ TEST(code_from_redis, serves_what_is_stored_and_its_successors) {
   EXPECT_EQ(node.stop(SIGTERM), 0);
 }
 
+TEST(code_from_redis, a_shard_that_never_asked_serves_what_another_one_knows_while_redis_is_down) {
+  auto store = std::make_unique<real_peer>(server);
+  const std::string port = std::to_string(store->address().port);
+  publish(*store, "/greet", "1", "ngx.say('one')");
+  test_node node({.shards = 4,
+                  .app = source_folder() / "examples/code-from-redis",
+                  .environment = {{"REDIS_PORT", port}}});
+  EXPECT_EQ(test_client(node).get("/greet").body, "one\n");
+  store.reset();
+  // Each connection is given to one of the shards by the kernel.
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(test_client(node).get("/greet").body, "one\n");
+  EXPECT_EQ(node.stop(SIGTERM), 0);
+}
+
 }  // namespace troupe::tests

@@ -84,6 +84,27 @@ TEST(config, set_gives_values_for_the_start_and_the_disk_keeps_those_set_later) 
   EXPECT_EQ(listed.status, 4);
 }
 
+TEST(config, the_change_after_an_unset_of_what_set_gave_is_seen) {
+  test_node node({.shards = 1, .conf = R"(server { listen 8080;
+    location / { content_by_lua_block { ngx.print(troupe.config.get("b")) } } })",
+                  .flags = {"--set", "a=1"}});
+  ask(node, {"config", "unset", "a"});
+  EXPECT_EQ(test_client(node).get("/").body, "nil");
+  ask(node, {"config", "set", "b", "2"});
+  EXPECT_EQ(test_client(node).get("/").body, "2");
+  EXPECT_EQ(node.stop(), 0);
+}
+
+TEST(config, a_key_with_slashes_and_dots_is_that_key) {
+  test_node node({.conf = reader});
+  EXPECT_EQ(ask(node, {"config", "set", "a/b", "1"}).status, 0);
+  EXPECT_EQ(ask(node, {"config", "set", "a//b", "2"}).status, 0);
+  EXPECT_EQ(ask(node, {"config", "set", "x/../a/b", "3"}).status, 0);
+  EXPECT_EQ(ask(node, {"config", "get", "a/b"}).out, "1\n");
+  EXPECT_EQ(ask(node, {"config", "get", "a//b"}).out, "2\n");
+  EXPECT_EQ(node.stop(), 0);
+}
+
 TEST(config, watchers_in_lua_are_told_of_what_changed_below_their_prefix) {
   test_node node({.shards = 2, .conf = R"(
     lua_shared_dict told 1m;

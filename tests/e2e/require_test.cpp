@@ -47,6 +47,18 @@ TEST(require, many_at_once_load_it_once) {
   for (auto& each : all) EXPECT_EQ(each.read_response().body, "slow 1");
 }
 
+// Whoever loads a module may be killed on the way; others must not wait for it for ever.
+TEST(require, of_a_module_whose_loader_was_killed_begins_anew) {
+  EXPECT_EQ(answer(R"(
+      local loader = ngx.thread.spawn(function() require("slow") end)
+      ngx.thread.kill(loader)
+      local waits = ngx.thread.spawn(function() return require("slow").value end)
+      local limit = ngx.thread.spawn(function() ngx.sleep(2) return "still waits" end)
+      ngx.say(select(2, ngx.thread.wait(waits, limit)))
+      ngx.exit(200))"),
+            "slow 2\n");
+}
+
 TEST(require, says_what_is_wrong_with_a_module) {
   EXPECT_EQ(answer(R"(
       local function why(name) ngx.say((tostring(select(2, pcall(require, name))):gsub("[^ ']*/lua/", ""):match("[^\n]*"))) end

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <thread>
 
 #include "net/socket.hpp"
@@ -117,6 +118,26 @@ TEST(cosocket, waits_for_a_place_in_a_pool_with_a_backlog) {
   EXPECT_EQ(test_client(node).get("/").body, "hi0\nhi1\ntoo many waiting connect operations\nhi2\n");
 }
 
+// All who wait for a place get it, and nothing of it, from the same close.
+TEST(cosocket, of_a_long_queue_that_fails_at_once_costs_no_stack) {
+  test_peer peer([](test_connection& with) { with.has_more(); });
+  EXPECT_EQ(answer("local of = { pool = 'p', pool_size = 1, backlog = 100000 } "
+                   "local first = ngx.socket.tcp() assert(first:connect('127.0.0.1', " +
+                   std::to_string(peer.address().port) + R"(, of))
+      local all, failed = {}, 0
+      for i = 1, 20000 do
+        all[i] = ngx.thread.spawn(function()
+          return select(2, ngx.socket.tcp():connect("unix:/nowhere/at/all", of)) end)
+      end
+      first:close()
+      for i = 1, #all do
+        local _, err = ngx.thread.wait(all[i])
+        if err == "no such file or directory" then failed = failed + 1 end
+      end
+      ngx.print(failed))"),
+            "20000");
+}
+
 TEST(cosocket, is_closed_with_its_request_and_refuses_others) {
   test_peer peer([](test_connection& with) { with.read_until("\n"); });
   test_node node({.conf = "init_by_lua_block { kept = {} } server { listen @port@; location /keep { content_by_lua_block { " +
@@ -225,6 +246,27 @@ TEST(libraries, of_debian_talk_to_redis_and_memcached) {
       store:set("k", "v")
       ngx.say((store:get("k"))))"),
             "0 0\n1 1\n2 2\nv\n");
+}
+
+// Its sender is faster than its reader, whom nothing would stop.
+TEST(cosocket, that_is_flooded_leaves_its_shard_free) {
+  std::atomic<bool> ends = false;
+  test_peer flood([&](test_connection& with) {
+    const std::string much(1 << 20, 'x');
+    while (!ends && with.send(much)) {}
+  });
+  test_node node({.shards = 1, .conf = "server { listen @port@; location = /ok { return 200 ok; } location / { content_by_lua_block { "
+                          "local sock = ngx.socket.tcp() sock:connect('127.0.0.1', " +
+                          std::to_string(flood.address().port) +
+                          ") sock:settimeout(1000) local taken = 0 "
+                          "for _ = 1, 3000 do local part = sock:receive(4 * 1024 * 1024) "
+                          "if not part then break end taken = taken + #part end "
+                          "ngx.print(taken) } } }"});
+  auto reads = test_client(node).start("GET /");
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(test_client(node).get("/ok").body, "ok");
+  EXPECT_FALSE(reads.has_begun());
+  ends = true;
+  EXPECT_EQ(node.stop(), 0);
 }
 
 TEST(cosocket, finds_ends_that_arrive_in_pieces) {

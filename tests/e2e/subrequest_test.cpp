@@ -35,6 +35,18 @@ std::string content(const std::string& code) {
 
 }  // namespace
 
+TEST(subrequest, too_many_at_once_are_refused) {
+  test_node node({.conf = R"(server { listen @port@;
+      location = /one { return 204; }
+      location = / { content_by_lua_block {
+          local all = {}
+          for i = 1, 66000 do all[i] = { "/one" } end
+          ngx.print(select(2, pcall(ngx.location.capture_multi, all))) } } })"});
+  EXPECT_EQ(test_client(node).get("/").body, "failed to issue subrequest: -1");
+  EXPECT_TRUE(node.logs("too many subrequests at once"));
+  EXPECT_EQ(node.stop(), 0);
+}
+
 TEST(subrequest, takes_method_arguments_and_body_and_gives_status_headers_and_body) {
   test_node node(with(content(R"(
       local r = ngx.location.capture("/show?a=1",

@@ -109,6 +109,17 @@ TEST(udp, times_out_and_goes_on) {
             "nil timeout\ngot again\n");
 }
 
+// Both wake in the same millisecond, the other thread first: the result is not its to take.
+TEST(udp, keeps_a_result_until_its_thread_has_it) {
+  const echo_peer peer;
+  EXPECT_EQ(answer(to(peer) + R"(
+      sock:settimeout(50)
+      local other = ngx.thread.spawn(function() ngx.sleep(0.05) return sock:receive() end)
+      local data, err = sock:receive() ngx.say(tostring(data), " ", tostring(err))
+      local _, mine, why = ngx.thread.wait(other) ngx.say(tostring(mine), " ", tostring(why)))"),
+            "nil timeout\nnil socket busy\n");
+}
+
 TEST(udp, says_what_went_wrong) {
   const echo_peer peer;
   EXPECT_EQ(answer(R"(

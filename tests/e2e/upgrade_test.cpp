@@ -241,12 +241,35 @@ TEST_F(upgrade_test, a_binary_that_does_not_serve_leaves_the_old_one_serving) {
       script(node, "exec " + own + " run --data " + (node.data() / "elsewhere").string() + "\n"),
       "refuses to start: the lock that was handed over is not that of");
   refused(script(node, "kill -9 $$\n"), "ended by signal 9");
+  // One that has taken the control socket's name already.
+  refused(script(node, "rm '" + (node.data() / "control.sock").string() + "'\nexit 7\n"),
+          "ended with status 7");
   clients.end();
   EXPECT_EQ(clients.failed(), 0);
   // And then one that does.
   const pid_t next = upgrade(node, {"--binary", own})["pid"].get<pid_t>();
   EXPECT_EQ(node.wait(), 0);
   EXPECT_EQ(stop(next), 0);
+}
+
+TEST_F(upgrade_test, the_folder_is_free_when_the_new_one_has_ended_and_the_old_one_still_drains) {
+  test_node node({.conf = app()});
+  test_connection socket(node.listener());
+  socket.send("GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+  ASSERT_EQ(socket.read_head().status, 101);
+  const pid_t next = upgrade(node)["pid"].get<pid_t>();
+  ASSERT_EQ(kill(next, SIGKILL), 0);
+  ASSERT_TRUE(wait_for_exit(next, patience));
+  process again({binary_under_test(), "run", node.folder().string(), "--data",
+                 node.data().string(), "--port", "0"});
+  EXPECT_TRUE(again.wait_for([](const std::string& out, const std::string&) {
+    return out.find("listening on") != std::string::npos;
+  }));
+  again.signal(SIGTERM);
+  EXPECT_EQ(again.wait(), 0);
+  node.signal(SIGTERM);
+  EXPECT_EQ(node.wait(), 0);
 }
 
 TEST_F(upgrade_test, the_number_of_shards_may_change) {

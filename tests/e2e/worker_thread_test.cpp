@@ -89,6 +89,16 @@ TEST(worker_thread, says_what_went_wrong) {
             "true the default pool is there\n");
 }
 
+TEST(worker_thread, survives_a_module_that_refuses_unknown_fields) {
+  test_node node({.conf = R"(server { listen @port@; location / { content_by_lua_block {
+                      ngx.print((select(2, ngx.run_worker_thread("slow", "strict", "nothing"))):match("no .*")) } } })",
+                  .main = "thread_pool slow threads=1;",
+                  .files = {{"lua/strict.lua", R"(return setmetatable({}, {
+                      __index = function(_, name) error("no such thing: " .. name) end }))"}}});
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(test_client(node).get("/").body, "no such thing: nothing");
+  EXPECT_EQ(node.stop(), 0);
+}
+
 TEST(worker_thread, of_a_client_that_went_or_a_node_that_stops_disturbs_nobody) {
   test_node node(with("ngx.run_worker_thread('slow', 'work', 'block', ngx.config.prefix() .. 'go')",
                       "lua_check_client_abort on; location = /go { content_by_lua_block { io.open(ngx.config.prefix() .. 'go', 'w'):close() } }"));

@@ -173,6 +173,19 @@ TEST(admin_client, says_where_it_found_no_node) {
   EXPECT_NE(refused.error().hint, "");
 }
 
+TEST_F(admin_server_test, a_client_gives_up_at_its_deadline_while_nobody_reads_what_it_sends) {
+  const net::unique_fd deaf(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const unix_address where(path);
+  ASSERT_EQ(bind(deaf.get(), where.get(), where.size()), 0);
+  ASSERT_EQ(listen(deaf.get(), 1), 0);
+  auto asking =
+      admin_client::connect(path, admin_client::clock::now() + std::chrono::milliseconds(20));
+  ASSERT_TRUE(asking);
+  const auto late = asking->ask("POST", "/", std::string(4 << 20, 'x'));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().reason, "the node at " + path + " gave no answer in time");
+}
+
 TEST_F(admin_server_test, a_client_gives_up_at_its_deadline) {
   std::atomic<bool> may_answer{false};
   {

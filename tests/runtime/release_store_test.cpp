@@ -278,6 +278,21 @@ TEST(release_store, pruning_forgets_old_releases_and_what_only_they_had) {
   EXPECT_EQ(*apply(store, second_app, 2), 7);
 }
 
+TEST(release_store, trees_that_another_process_may_serve_from_stay_until_it_has_left) {
+  temp_dir data;
+  auto store = open_store(data.path());
+  ASSERT_EQ(*apply(store, first_app, 0), 1);
+  ASSERT_EQ(*apply(store, second_app, 1), 2);
+  {
+    const auto draining = open_store(data.path());
+    const auto gone = store.prune(1, {});
+    ASSERT_TRUE(gone);
+    EXPECT_EQ(gone->releases, std::vector{1});
+    EXPECT_TRUE(gone->trees.empty());
+  }
+  EXPECT_EQ(store.prune(1, {})->trees.size(), 1u);
+}
+
 TEST(release_store, a_prune_leaves_alone_what_is_being_applied) {
   temp_dir data;
   auto store = open_store(data.path());

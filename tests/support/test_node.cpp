@@ -108,6 +108,8 @@ std::string test_node::with_ports(std::string text) {
 
 void test_node::write_app() {
   std::error_code failed;
+  // For those apps that change their user.
+  std::filesystem::permissions(folder(), std::filesystem::perms(0755), failed);
   std::filesystem::create_directories(folder() / "logs", failed);
   if (!options_.app.empty()) {
     std::filesystem::copy(options_.app, folder(), std::filesystem::copy_options::recursive, failed);

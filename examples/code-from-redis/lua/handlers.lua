@@ -7,7 +7,8 @@ local lrucache = require "resty.lrucache"
 local host = os.getenv("REDIS_HOST") or "127.0.0.1"
 local port = tonumber(os.getenv("REDIS_PORT") or 6379)
 
-local cache = assert(lrucache.new(1000))  -- path -> { version, run, seen }
+local cache = assert(lrucache.new(1000))  -- Of this shard: path -> { version, run, seen }
+local sources = ngx.shared.sources        -- Of all shards: path -> "version\ncode", what compiled last
 local generation = 0                      -- Grows when news may have been missed.
 local handlers = {}
 
@@ -23,6 +24,15 @@ local function fetch(path)
   return fields
 end
 
+-- What another shard of this node has compiled; it serves while Redis is down.
+local function from_neighbour(path)
+  local version, code = (sources:get(path) or ""):match("^([^\n]*)\n(.*)$")
+  if not version then return nil end
+  local known = { version = version, run = assert(loadstring(code, "=handler:" .. path)) }
+  cache:set(path, known)
+  return known
+end
+
 -- Brings the cache up to date. Returns what to run, if anything; else whether Redis said so.
 local function load(path)
   local known = cache:get(path)
@@ -30,12 +40,14 @@ local function load(path)
   local asked = generation
   local fields, err = fetch(path)
   if not fields then
+    known = known or from_neighbour(path)
     ngx.log(ngx.ERR, "no handlers from Redis: ", err, known and "; the old one goes on" or "")
     return known, "down"
   end
   local version, code = fields[1], fields[2]
   if code == ngx.null then
     cache:delete(path)
+    sources:delete(path)
     return nil, "unknown"
   end
   if known and known.version == version then
@@ -50,6 +62,7 @@ local function load(path)
   end
   local made = { version = version, run = run, seen = asked }
   cache:set(path, made)
+  sources:set(path, tostring(version) .. "\n" .. code)
   return made
 end
 
