@@ -675,6 +675,15 @@ tl::expected<void, refusal> controller::start(instant now, std::vector<signed_or
   if (!loaded) return tl::unexpected(std::move(loaded.error()));
   self.state = *std::move(loaded);
   self.checkpointed = self.log.begins_after();
+  std::uint64_t seen = self.checkpointed;
+  while (true) {
+    const auto list = self.log.read(seen, 1 << 20);
+    if (!list || list->empty()) break;
+    for (const change& one : *list) {
+      seen = one.seq;
+      if (has_checkpoint(one)) self.checkpointed = one.seq;
+    }
+  }
   std::optional<refusal> failed;
   for (signed_order& one : first) {
     impl::waiting entry;

@@ -121,7 +121,8 @@ struct follower::impl {
   void on_candidate(changes what, instant now);
   bool accept(instant now);
   void on_repeat(const change& what, instant now);
-  void replay(instant now);
+  /// @return whether one of those that wait was taken, and acted on.
+  bool replay(instant now);
   void look_after(instant now);
   /// When the link is taken for dead if no beacon comes.
   [[nodiscard]] instant dead_at() const {
@@ -307,9 +308,8 @@ void follower::impl::on_announcement(announcement what, instant now) {
   }
   if (next.seq <= at.seq && next.epoch == at.epoch) return;
   if (next.seq == at.seq + 1 && next.parent == at.state && !other) {
-    const bool was_current = !lacks;
-    if (take({next}, buffered.empty(), now) && was_current && buffered.empty()) return;
-    replay(now);
+    take({next}, false, now);
+    if (!replay(now)) act(now);
     return;
   }
   lacks = true;
@@ -320,7 +320,7 @@ void follower::impl::on_announcement(announcement what, instant now) {
   look_after(now);
 }
 
-void follower::impl::replay(instant now) {
+bool follower::impl::replay(instant now) {
   std::vector<change> list;
   position at = state.at();
   for (auto one = buffered.begin(); one != buffered.end(); one = buffered.erase(one)) {
@@ -331,7 +331,9 @@ void follower::impl::replay(instant now) {
     list.push_back(next);
   }
   // Of another history than the one that was taken: a beacon will tell.
-  if (!list.empty()) take(std::move(list), true, now);
+  if (list.empty()) return false;
+  take(std::move(list), true, now);
+  return true;
 }
 
 /// Asks for what it lacks, if it can and has not.
@@ -594,8 +596,7 @@ instant follower::next_tick() const {
   instant result = std::min(self.tasks.next_tick(), self.log_retry);
   if (!self.is_up) return result;
   result = std::min({result, self.asking.next_tick(), self.fetcher.next_tick(), self.hello_due});
-  const bool will_ask =
-      self.lacks && !self.asking.is_asking() && self.log_retry == instant::max();
+  const bool will_ask = self.lacks && !self.asking.is_asking() && self.log_retry == instant::max();
   if (will_ask && !self.is_proven) result = std::min(result, self.linked + welcome_wait);
   return std::min(result, self.dead_at() + 1ms);
 }

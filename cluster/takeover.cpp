@@ -8,6 +8,13 @@
 
 namespace troupe::cluster {
 
+namespace {
+
+/// For a node that may have gone to another address meanwhile; there are others as far.
+constexpr std::chrono::milliseconds each_wait{1'500};
+
+}  // namespace
+
 struct takeover::impl : upper_link {
   impl(options given, follower& node, lower_links& links, instant now)
       : how(std::move(given)), own(node), lower(links), phase_ends(now + how.listen) {}
@@ -16,6 +23,7 @@ struct takeover::impl : upper_link {
   follower& own;
   lower_links& lower;
   instant phase_ends;
+  instant fetch_ends{};
   bool is_listening = true;
   std::string source;            ///< Whose history is being taken.
   std::set<std::string> failed;  ///< Further than ours, and silent.
@@ -34,17 +42,21 @@ struct takeover::impl : upper_link {
   void connect_anew() override {}
 
   void next_source(instant now) {
+    if (fetch_ends == instant()) fetch_ends = now + how.fetch;
     const membership::node* furthest = nullptr;
     for (const auto& [name, one] : members.all()) {
       if (failed.contains(name) || !own.state().at().is_before(one.report.at)) continue;
       if (furthest == nullptr || furthest->report.at.is_before(one.report.at)) furthest = &one;
     }
-    if (furthest == nullptr) {
+    if (furthest == nullptr || now >= fetch_ends) {
+      for (const auto& [name, one] : members.all()) {
+        if (own.state().at().is_before(one.report.at)) failed.insert(name);
+      }
       finish();
       return;
     }
     source = furthest->report.name;
-    phase_ends = now + how.fetch;
+    phase_ends = std::min(fetch_ends, now + each_wait);
     own.on_link(true, now);
   }
 

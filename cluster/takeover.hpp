@@ -23,7 +23,7 @@ class takeover {
  public:
   struct options {
     std::chrono::milliseconds listen{2'000};  ///< For hellos and beats of who comes.
-    std::chrono::milliseconds fetch{5'000};   ///< For each history that is further than ours.
+    std::chrono::milliseconds fetch{5'000};   ///< Of histories that are further than ours, in all.
     log_function log;
   };
   takeover(options how, follower& own, lower_links& lower, instant now);
