@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Each fault that a cluster has to survive and that needs no real socket, by name.
+#include "tests/cluster/simulation.hpp"
+
+#include "cluster/promotion.hpp"
+
+#include <gtest/gtest.h>
+
+namespace troupe::tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+void expect_sound(simulation& world) {
+  world.converge();
+  for (const std::string& problem : world.problems()) ADD_FAILURE() << problem;
+}
+
+bool await(simulation& world, const simulation::client& what) {
+  return world.run_until([&] { return what.is_done; }, 30'000ms);
+}
+
+/// With a first release active everywhere.
+void begin(simulation& world) {
+  world.run_for(3'000ms);
+  auto& first = world.push("c0", "shop", 1);
+  ASSERT_TRUE(await(world, first));
+  ASSERT_EQ(first.last->state, "active") << first.last->reason;
+}
+
+std::uint32_t serving(simulation& world, const std::string& name) {
+  const auto& all = world.at(name).serving;
+  const auto found = all.find("shop");
+  return found != all.end() ? found->second : 0;
+}
+
+TEST(cluster_scenario, a_push_reaches_every_node) {
+  simulation world({.nodes = 3});
+  begin(world);
+  for (const std::string& name : world.names()) EXPECT_EQ(serving(world, name), 1u) << name;
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, one_refusal_and_nothing_is_activated_anywhere) {
+  simulation world({.nodes = 3});
+  begin(world);
+  world.at("n1").mode = host_mode::refuses;
+  auto& push = world.push("n0", "shop", 2);
+  ASSERT_TRUE(await(world, push));
+  EXPECT_EQ(push.last->state, "aborted");
+  EXPECT_EQ(push.last->error, "check_failed");
+  EXPECT_NE(push.last->reason.find("n1: lua/a.lua:3:"), std::string::npos) << push.last->reason;
+  for (const std::string& name : world.names()) {
+    EXPECT_EQ(serving(world, name), 1u) << name;
+    EXPECT_EQ(world.at(name).activated["shop"].size(), 1u) << name;
+  }
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, a_share_that_is_ready_is_enough_if_the_push_says_so) {
+  simulation world({.nodes = 3});
+  begin(world);
+  world.at("n1").mode = host_mode::refuses;
+  push_policy policy;
+  policy.require_percent = 70;
+  auto& push = world.push("n0", "shop", 2, policy);
+  ASSERT_TRUE(await(world, push));
+  EXPECT_EQ(push.last->state, "partial");
+  EXPECT_EQ(serving(world, "n0"), 2u);
+  EXPECT_EQ(serving(world, "n1"), 1u);
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, a_node_that_hangs_delays_no_value_and_a_push_until_its_deadline) {
+  simulation world({.nodes = 3});
+  begin(world);
+  world.at("n1").mode = host_mode::hangs;
+  const instant begun = world.now();
+  auto& push = world.push("n0", "shop", 2);
+  auto& value = world.set("n2", "limit", "500");
+  ASSERT_TRUE(await(world, value));
+  EXPECT_LT(value.done_at - begun, 100ms);
+  EXPECT_FALSE(push.is_done);
+  ASSERT_TRUE(await(world, push));
+  EXPECT_EQ(push.last->state, "aborted");
+  EXPECT_EQ(push.last->error, "timeout");
+  EXPECT_GE(push.done_at - begun, 10'000ms);
+  EXPECT_LT(push.done_at - begun, 10'500ms);
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, a_full_disk_is_the_reason_of_a_refusal) {
+  simulation world({.nodes = 3});
+  begin(world);
+  world.fill_disk("n1", true);
+  auto& push = world.push("n0", "shop", 2);
+  ASSERT_TRUE(await(world, push));
+  EXPECT_EQ(push.last->state, "aborted");
+  EXPECT_NE(push.last->reason.find("No space left"), std::string::npos) << push.last->reason;
+  expect_sound(world);
+  EXPECT_EQ(serving(world, "n1"), 1u);
+}
+
+TEST(cluster_scenario, the_controller_is_killed_at_each_append_of_a_push) {
+  for (const bool after : {false, true}) {
+    for (unsigned append = 0; append < 2; ++append) {
+      simulation world({.seed = append + 1, .nodes = 3});
+      begin(world);
+      if (append == 0) {
+        world.kill_at_append("c0", after);
+      } else {
+        // The release is in its log; it dies with the activate.
+        world.filter = [&](const std::string&, const std::string&, const message& what) {
+          if (std::holds_alternative<acknowledgements>(what)) world.kill_at_append("c0", after);
+          return true;
+        };
+      }
+      auto& push = world.push("n0", "shop", 2);
+      ASSERT_TRUE(world.run_until([&] { return !world.at("c0").is_up; }, 5'000ms));
+      world.filter = nullptr;
+      ASSERT_TRUE(await(world, push));
+      expect_sound(world);
+      const bool is_active = push.last->state == "active";
+      for (const std::string& name : world.names()) {
+        EXPECT_EQ(serving(world, name), is_active ? world.leader()->serving.at("shop") : 1u)
+            << name;
+      }
+      if (append == 1) {
+        EXPECT_EQ(is_active, after);
+      }
+    }
+  }
+}
+
+TEST(cluster_scenario, a_node_is_killed_at_each_step_of_a_push) {
+  for (unsigned step = 0; step < 4; ++step) {
+    simulation world({.seed = step + 1, .nodes = 3});
+    begin(world);
+    if (step == 0) world.kill_at_append("n1", false);
+    if (step == 1) world.kill_at_append("n1", true);
+    if (step == 2) world.at("n1").dies_at_prepare = true;
+    if (step == 3) world.at("n1").dies_at_activate = true;
+    auto& push = world.push("n0", "shop", 2);
+    ASSERT_TRUE(await(world, push)) << step;
+    expect_sound(world);
+    EXPECT_EQ(serving(world, "n1"), serving(world, "n0")) << step;
+  }
+}
+
+TEST(cluster_scenario, both_sides_of_a_partition_push) {
+  simulation world({.leaders = 2, .nodes = 4});
+  begin(world);
+  world.run_for(3'000ms);
+  const std::set<std::string> cut{"c0", "n0", "n1"};
+  world.cut_off(cut);
+  world.promote("c1");
+  ASSERT_TRUE(world.run_until([&] { return world.at("c1").leads != nullptr; }, 20'000ms));
+  world.run_for(3'000ms);
+  auto& here = world.set("c0", "side", "old");
+  auto& there = world.set("c1", "side", "new");
+  ASSERT_TRUE(await(world, here));
+  ASSERT_TRUE(await(world, there));
+  expect_sound(world);
+  // The old one has stepped down, and lists what it acknowledged.
+  EXPECT_EQ(world.leader()->name, "c1");
+  const auto aside = world.at("c0").log.aside();
+  ASSERT_TRUE(aside);
+  bool is_listed = false;
+  for (const change& lost : *aside) is_listed |= order::decode(lost.ordered.bytes)->id == here.id;
+  EXPECT_TRUE(is_listed);
+  for (const std::string& name : world.names()) EXPECT_EQ(world.at(name).values["side"], "new");
+}
+
+TEST(cluster_scenario, two_promotions_at_once_end_with_one_controller) {
+  simulation world({.leaders = 3, .nodes = 3});
+  begin(world);
+  world.kill("c0");
+  world.cut("c1", "c2");
+  world.promote("c1", 2);
+  world.promote("c2", 2);
+  ASSERT_TRUE(world.run_until(
+      [&] { return world.at("c1").leads != nullptr && world.at("c2").leads != nullptr; },
+      20'000ms));
+  world.set("c1", "who", "c1");
+  world.set("c2", "who", "c2");
+  world.run_for(2'000ms);
+  expect_sound(world);
+  unsigned leading = 0;
+  for (const char* name : {"c0", "c1", "c2"}) leading += world.at(name).leads ? 1 : 0;
+  EXPECT_EQ(leading, 1u);
+}
+
+TEST(cluster_scenario, a_clock_that_jumps_changes_nothing) {
+  simulation world({.nodes = 3});
+  begin(world);
+  world.jump_clock("c0", -3'600'000ms);
+  world.jump_clock("n1", 7'200'000ms);
+  auto& push = world.push("n0", "shop", 2);
+  ASSERT_TRUE(await(world, push));
+  EXPECT_EQ(push.last->state, "active");
+  // Started anew with a clock that is behind: its beacons are taken again after a silence.
+  world.kill("c0");
+  world.jump_clock("c0", -3'600'000ms);
+  world.start("c0");
+  expect_sound(world);
+  world.run_for(3'000ms);
+  EXPECT_TRUE(world.at("n0").node->is_current(world.now()));
+}
+
+TEST(cluster_scenario, a_forged_order_is_denied_before_it_is_read) {
+  simulation world({.nodes = 2, .has_keys = true});
+  begin(world);
+  const auto stranger = *signing_key::make();
+  config_order body;
+  body.key = "limit";
+  body.value = "1";
+  const order what = world.make_order("default", body);
+  auto& unknown = world.submit_signed("n0", signed_order::make(what, stranger), what.id);
+  ASSERT_TRUE(await(world, unknown));
+  EXPECT_EQ(unknown.last->error, "denied");
+  const order other = world.make_order("default", body);
+  signed_order bent = world.sign(other);
+  bent.bytes.back() = static_cast<char>(bent.bytes.back() ^ 1);
+  auto& forged = world.submit_signed("n0", bent, other.id);
+  ASSERT_TRUE(await(world, forged));
+  EXPECT_EQ(forged.last->error, "denied");
+  expect_sound(world);
+  EXPECT_TRUE(world.at("n1").values.empty());
+}
+
+TEST(cluster_scenario, a_change_that_a_relay_forges_is_not_taken) {
+  simulation world({.nodes = 2, .has_keys = true});
+  begin(world);
+  auto& node = world.at("n0");
+  const position before = node.node->state().at();
+  config_order body;
+  body.key = "limit";
+  body.value = "1";
+  change forged;
+  forged.epoch = before.epoch;
+  forged.seq = before.seq + 1;
+  forged.parent = before.state;
+  forged.ordered = signed_order::make(world.make_order("default", body), *signing_key::make());
+  node.node->on_announced(topic_changes, announcement{forged, {}}, world.now());
+  EXPECT_EQ(node.node->state().at(), before);
+  EXPECT_TRUE(node.values.empty());
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, a_tampered_content_is_fetched_again_and_never_served) {
+  simulation world({.nodes = 2});
+  begin(world);
+  unsigned tampered = 0;
+  world.filter = [&](const std::string& from, const std::string& to, const message& what) {
+    const auto* piece = std::get_if<blob_piece>(&what);
+    if (piece == nullptr || to != "n0" || tampered != 0) return true;
+    ++tampered;
+    blob_piece bent = *piece;
+    bent.bytes[bent.bytes.size() / 2] = static_cast<char>(bent.bytes[bent.bytes.size() / 2] ^ 1);
+    EXPECT_EQ(from, "c0");
+    world.at("n0").node->on_message(bent, world.now());
+    return false;
+  };
+  auto& push = world.push("n1", "shop", 2);
+  ASSERT_TRUE(await(world, push));
+  EXPECT_EQ(push.last->state, "active") << push.last->reason;
+  EXPECT_EQ(tampered, 1u);
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, an_old_announcement_played_again_does_nothing) {
+  simulation world({.nodes = 2});
+  std::vector<message> heard;
+  world.filter = [&](const std::string&, const std::string& to, const message& what) {
+    const bool is_kept =
+        std::holds_alternative<announcement>(what) || std::holds_alternative<beacon>(what);
+    if (to == "n0" && is_kept) heard.push_back(what);
+    return true;
+  };
+  begin(world);
+  auto& second = world.push("n0", "shop", 2);
+  ASSERT_TRUE(await(world, second));
+  auto& node = world.at("n0");
+  const position before = node.node->state().at();
+  const auto activated = node.activated["shop"];
+  world.filter = nullptr;
+  for (const message& old : heard) {
+    const bool is_beacon = std::holds_alternative<beacon>(old);
+    node.node->on_announced(is_beacon ? topic_beacons : topic_changes, old, world.now());
+  }
+  world.run_for(100ms);
+  EXPECT_EQ(node.node->state().at(), before);
+  EXPECT_EQ(node.activated["shop"], activated);
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, a_relay_that_holds_announcements_back_only_delays) {
+  simulation world({.relays = 2, .nodes = 3, .through_relays = true});
+  begin(world);
+  world.filter = [](const std::string& from, const std::string&, const message& what) {
+    return from != "r0" ||
+           !(std::holds_alternative<announcement>(what) || std::holds_alternative<repeat>(what));
+  };
+  auto& value = world.set("n0", "limit", "500");
+  // Beacons show the gap.
+  EXPECT_TRUE(world.run_until([&] { return world.is_converged(); }, 2'500ms))
+      << world.why_not_converged();
+  ASSERT_TRUE(await(world, value));
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, a_node_moves_between_relays_during_a_push) {
+  simulation world({.relays = 2, .nodes = 4, .through_relays = true});
+  begin(world);
+  world.at("n3").mode = host_mode::slow;
+  auto& push = world.push("n0", "shop", 2);
+  world.run_for(300ms);
+  world.move("n0");
+  world.move("n3");
+  ASSERT_TRUE(await(world, push));
+  EXPECT_EQ(push.last->state, "active") << push.last->reason;
+  // Each once, by its name.
+  std::set<std::string> counted;
+  for (const node_progress& one : push.last->nodes) {
+    EXPECT_TRUE(counted.insert(one.name).second) << one.name;
+  }
+  EXPECT_EQ(counted.size(), world.names().size());
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, a_node_comes_back_after_its_log_was_cut_and_contents_were_swept) {
+  simulation world({.nodes = 2, .checkpoint_every = 10});
+  begin(world);
+  world.kill("n0");
+  for (unsigned release = 2; release < 6; ++release) {
+    auto& push = world.push("n1", "shop", release);
+    ASSERT_TRUE(await(world, push));
+    for (unsigned i = 0; i < 10; ++i) world.set("n1", "key" + std::to_string(i), "x");
+    world.run_for(200ms);
+  }
+  EXPECT_GT(world.at("c0").log.begins_after(), world.at("n0").log.head().seq);
+  world.sweep("c0");
+  world.start("n0");
+  expect_sound(world);
+  // Of the releases that it missed it loaded the newest only.
+  const auto& activated = world.at("n0").activated["shop"];
+  ASSERT_FALSE(activated.empty());
+  EXPECT_EQ(activated.back(), serving(world, "c0"));
+  EXPECT_EQ(std::count(activated.begin(), activated.end(), 3u), 0);
+}
+
+TEST(cluster_scenario, an_order_that_comes_again_is_not_done_twice) {
+  simulation world({.nodes = 2});
+  begin(world);
+  const order what = world.make_order("default", config_order{"limit", "1", {}, {}});
+  auto& once = world.submit("n0", what);
+  ASSERT_TRUE(await(world, once));
+  const position before = world.leader()->leads->state().at();
+  auto& again = world.submit("n1", what);
+  ASSERT_TRUE(await(world, again));
+  EXPECT_EQ(again.last->state, "applied");
+  EXPECT_EQ(world.leader()->leads->state().at(), before);
+}
+
+TEST(cluster_scenario, canaries_that_fail_go_back_by_themselves) {
+  simulation world({.nodes = 4});
+  begin(world);
+  push_policy policy;
+  policy.canary_percent = 40;
+  policy.canary_watch = 5'000ms;
+  policy.stop_if = "errors>1%";
+  auto& push = world.push("n0", "shop", 2, policy);
+  ASSERT_TRUE(world.run_until([&] { return push.last && push.last->state == "canary"; }, 5'000ms));
+  for (const std::string& name : world.names()) world.at(name).errors = 5;
+  ASSERT_TRUE(await(world, push));
+  EXPECT_EQ(push.last->state, "aborted");
+  EXPECT_EQ(push.last->error, "canary_failed");
+  expect_sound(world);
+  for (const std::string& name : world.names()) EXPECT_EQ(serving(world, name), 1u) << name;
+}
+
+TEST(cluster_scenario, a_push_for_some_waits_for_those_only) {
+  simulation world({.nodes = 4});
+  begin(world);
+  world.at("n1").mode = host_mode::hangs;  // in zone us
+  selector to;
+  to.labels["zone"] = "eu";
+  auto& push = world.push("n1", "shop", 2, {}, to);
+  ASSERT_TRUE(await(world, push));
+  EXPECT_EQ(push.last->state, "active");
+  EXPECT_EQ(serving(world, "n0"), 2u);
+  EXPECT_EQ(serving(world, "n1"), 1u);
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, one_app_that_fails_does_not_hold_up_another) {
+  simulation world({.nodes = 2});
+  begin(world);
+  world.at("n0").mode = host_mode::hangs;
+  auto& stuck = world.push("n1", "shop", 2);
+  world.run_for(100ms);
+  world.at("n0").mode = host_mode::good;
+  auto& other = world.push("n1", "blog", 1);
+  ASSERT_TRUE(await(world, other));
+  EXPECT_EQ(other.last->state, "active");
+  EXPECT_FALSE(stuck.is_done);
+  expect_sound(world);
+}
+
+}  // namespace
+}  // namespace troupe::tests
