@@ -781,6 +781,7 @@ net::io_result connection::write_stream(std::span<const iovec> pieces) noexcept 
 
 void connection::on_ended(exchange_box& box) {
   net::exchange& x = box.x;
+  if ((x.error_status != 0 ? x.error_status : x.status) >= 500) shard::add(home().errors, 1);
   if (stream_ != nullptr) stream_->detach();
   stream_ = nullptr;
   timer_at_ = 0;

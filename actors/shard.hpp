@@ -87,6 +87,7 @@ public:
   void end_of(const shard_release& release, std::int64_t drain_ms);
   /// Written by the shard, read by anybody.
   std::atomic<std::uint64_t> requests{0};     ///< Begun so far.
+  std::atomic<std::uint64_t> errors{0};       ///< Of those that have ended, with a status from 500 on.
   std::atomic<std::uint64_t> connections{0};  ///< Open ones of clients.
   static void add(std::atomic<std::uint64_t>& to, std::int64_t by) noexcept {
     to.store(to.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(by),

@@ -128,6 +128,7 @@ struct site {
   std::vector<std::int64_t> drain_times;  ///< Of `on_release drain`, each once.
   /// What its VMs point to: it lives as long as they do.
   std::vector<std::shared_ptr<lua::shared_dict>> kept_dicts;
+  std::shared_ptr<net::live_cluster> cluster;  ///< Of the node; null: it is in none.
 };
 
 }  // namespace troupe::actors

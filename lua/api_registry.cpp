@@ -94,7 +94,7 @@ std::span<const api_area* const> api_areas() noexcept {
       &digest_area, &ndk_area,        &coroutine_area, &log_area,  &output_area,
       &control_area, &capture_area, &header_area,    &request_area, &var_area,  &ctx_area,
       &re_area,     &shdict_area, &socket_tcp_area, &socket_udp_area, &ssl_area, &timer_area,
-      &semaphore_area, &pipe_area, &process_area, &worker_thread_area, &actor_area, &config_area,
+      &semaphore_area, &pipe_area, &process_area, &worker_thread_area, &actor_area, &config_area, &cluster_area,
       &require_area,
   };
   return areas;

@@ -232,8 +232,10 @@ void vm::forget_modules() {
 
 void vm::stand(standing now) noexcept {
   standing_ = now;
-  if (now == standing::serving) config_waiters_.begin();
-  else config_waiters_.end();
+  for (change_watch* each : {&config_waiters_, &cluster_waiters_}) {
+    if (now == standing::serving) each->begin();
+    else each->end();
+  }
 }
 
 coroutine& vm::acquire_entry() {

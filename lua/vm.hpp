@@ -21,12 +21,13 @@
 #include <unordered_map>
 #include <vector>
 
-#include "lua/config_watch.hpp"
+#include "lua/change_watch.hpp"
 #include "lua/interrupt.hpp"
 #include "lua/memory_cap.hpp"
 #include "lua/phase.hpp"
 
 namespace troupe::net {
+class live_cluster;
 class live_config;
 struct location_settings;
 class log_context;
@@ -60,6 +61,7 @@ struct vm_options {
   std::string package_cpath;
   std::vector<std::pair<std::string, shared_dict*>> shared_dicts;
   const net::live_config* config = nullptr;  ///< Of the node, outlives the VM; null: none.
+  std::shared_ptr<net::live_cluster> cluster;  ///< Null: the node is in none.
   const net::variable_table* variables = nullptr;  ///< Of the release; outlives the VM.
   int regex_cache_entries = 1024;
   int regex_match_limit = 0;
@@ -121,7 +123,8 @@ public:
   /// The error of a VM that has more than lua_max_memory allows, garbage apart; empty: it has not.
   [[nodiscard]] std::string memory_error();
   [[nodiscard]] timer_set& timers() noexcept { return *timers_; }
-  [[nodiscard]] config_watch& config_waiters() noexcept { return config_waiters_; }
+  [[nodiscard]] change_watch& config_waiters() noexcept { return config_waiters_; }
+  [[nodiscard]] change_watch& cluster_waiters() noexcept { return cluster_waiters_; }
   [[nodiscard]] const vm_options& options() const noexcept { return options_; }
 
   /// Makes the actors of troupe.spawn; null: none can be made here.
@@ -148,7 +151,8 @@ private:
   vm_options options_;
   lua_State* state_ = nullptr;
   std::unique_ptr<timer_set> timers_;
-  config_watch config_waiters_;
+  change_watch config_waiters_;
+  change_watch cluster_waiters_;
   slice* watched_ = nullptr;
   interrupt interrupts_;
   memory_cap memory_;

@@ -80,6 +80,15 @@ std::string_view text(config_type type) noexcept {
   return "";
 }
 
+std::string encode_config(const config_value& value) {
+  return static_cast<char>('0' + static_cast<int>(value.type)) + value.text;
+}
+
+std::optional<config_value> decode_config(std::string_view bytes) {
+  if (bytes.empty() || bytes[0] < '1' || bytes[0] > '4') return std::nullopt;
+  return config_value{static_cast<config_type>(bytes[0] - '0'), std::string(bytes.substr(1))};
+}
+
 std::optional<diagnostic> check_config(std::string_view key, const config_value& value) {
   if (!is_key(key)) {
     return diagnostic{.reason = "this is no key for a config value",

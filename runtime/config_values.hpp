@@ -83,6 +83,10 @@ class config_values {
   std::shared_ptr<database> data_;
 };
 
+/// As a cluster's orders carry it: the type's number as a digit, then the text.
+[[nodiscard]] std::string encode_config(const config_value& value);
+[[nodiscard]] std::optional<config_value> decode_config(std::string_view bytes);
+
 /// Why this key or value cannot be, or nothing.
 std::optional<diagnostic> check_config(std::string_view key, const config_value& value);
 

@@ -37,6 +37,7 @@ lua::vm_options machine_options(const actors::site& site, unsigned shard, unsign
   options.log = site.error_log.get();
   options.settings = &site.http;
   options.config = site.http.config;
+  options.cluster = site.cluster;
   for (const auto& dict : site.kept_dicts) options.shared_dicts.emplace_back(dict->name(), dict.get());
   return options;
 }

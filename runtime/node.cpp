@@ -157,6 +157,7 @@ node::~node() {
 
 tl::expected<loaded_configuration, diagnostics> node::impl::read(const release_source& from) {
   auto conf = load_configuration(from, options, files, &live_values);
+  if (conf) conf->site->cluster = options.cluster;
   if (conf) shift_ports(*conf->site);
   return conf;
 }
@@ -344,6 +345,7 @@ double node::impl::swap(prepared_release::state& made, bool keeps_warm) {
     place.releases->swap(std::move(release), keeps_warm);
     // Of what changed while it was prepared, nobody has told it.
     place.shard->current()->machine().config_waiters().tell();
+    place.shard->current()->machine().cluster_waiters().tell();
     place.listeners.change(*place.shard, *site, made.sockets, *log);
     if (place.shard->index() == 0) listed = place.listeners.list(*site);  // It has them all.
   });
@@ -443,6 +445,7 @@ node_load node::load_now() const {
     ++load.shards;
     load.connections += place->shard->connections.load(std::memory_order_relaxed);
     load.requests += place->shard->requests.load(std::memory_order_relaxed);
+    load.errors += place->shard->errors.load(std::memory_order_relaxed);
   }
   if (active) {
     for (const auto& each : active->loads) load.lua_bytes += each->lua_bytes();
@@ -475,6 +478,16 @@ void node::impl::start_shards(unsigned count) {
 }
 
 tl::expected<void, diagnostics> node::start() {
+  auto made = prepare_start();
+  if (!made) return tl::unexpected(std::move(made.error()));
+  const auto state = std::move(made->state_);
+  impl_->activate(*state);
+  impl_->inherited.clear();
+  impl_->end_loading();
+  return {};
+}
+
+tl::expected<prepared_release, diagnostics> node::prepare_start() {
   impl& self = *impl_;
   if (!self.loaded) {
     if (auto loaded = load(); !loaded) return tl::unexpected(loaded.error());
@@ -496,10 +509,7 @@ tl::expected<void, diagnostics> node::start() {
     wait();
     return tl::unexpected(std::move(made.error()));
   }
-  self.activate(**made);
-  self.inherited.clear();
-  self.end_loading();
-  return {};
+  return prepared_release(std::move(*made));
 }
 
 // On the shard's thread: nothing is connected any more.
@@ -600,6 +610,16 @@ void node::tell_config_changed() {
   for (auto& place : impl_->places) {
     place->shard->post([&shard = *place->shard] {
       if (const auto& release = shard.current()) release->machine().config_waiters().tell();
+    });
+  }
+}
+
+void node::tell_cluster_changed() {
+  const std::lock_guard lock(impl_->mutex);
+  if (!impl_->is_running) return;
+  for (auto& place : impl_->places) {
+    place->shard->post([&shard = *place->shard] {
+      if (const auto& release = shard.current()) release->machine().cluster_waiters().tell();
     });
   }
 }

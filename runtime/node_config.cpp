@@ -21,11 +21,11 @@ net::config_type live_type(config_type type) {
   return net::config_type::string;
 }
 
-net::config_value live_value(const config_value& value, std::uint64_t version) {
+}  // namespace
+
+net::config_value to_live(const config_value& value, std::uint64_t version) {
   return {.type = live_type(value.type), .text = value.text, .version = version};
 }
-
-}  // namespace
 
 config_value config_from_text(std::string_view text) {
   // What JSON takes for a number is one; "007" and "0x10" are not, and stay strings.
@@ -66,12 +66,12 @@ tl::expected<void, diagnostic> node_config::load(
   if (!version) return tl::unexpected(version.error());
   net::config_map values;
   for (const config_entry& each : *entries) {
-    values.insert_or_assign(each.key, live_value(each.value, each.version));
+    values.insert_or_assign(each.key, to_live(each.value, each.version));
   }
   for (const auto& [key, text] : overriding) {
     const config_value value = config_from_text(text);
     if (auto problem = check_config(key, value)) return tl::unexpected(std::move(*problem));
-    values.insert_or_assign(key, live_value(value, *version));
+    values.insert_or_assign(key, to_live(value, *version));
   }
   publish(*version, std::move(values));
   return {};
@@ -98,7 +98,7 @@ tl::expected<std::uint64_t, diagnostic> node_config::set(const std::string& key,
   auto version = stored_.set(key, value, by.name, std::chrono::system_clock::now());
   if (version) {
     net::config_map values = now()->values;
-    values.insert_or_assign(key, live_value(value, *version));
+    values.insert_or_assign(key, to_live(value, *version));
     publish(next_version(*version), std::move(values));
   }
   audit_.write("config set", key, by, version ? "done" : text(version.error()), node_.log());

@@ -60,6 +60,9 @@ class node_config {
   std::condition_variable changed_;
 };
 
+/// As scripts see it.
+[[nodiscard]] net::config_value to_live(const config_value& value, std::uint64_t version);
+
 /// A value as people write it: a number, true, false, a JSON object or array are that; all else is
 /// a string.
 [[nodiscard]] config_value config_from_text(std::string_view text);

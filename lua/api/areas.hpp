@@ -16,6 +16,7 @@ extern const api_area log_area;
 extern const api_area time_area;
 extern const api_area timer_area;
 extern const api_area capture_area;
+extern const api_area cluster_area;
 extern const api_area codec_area;
 extern const api_area config_area;
 extern const api_area digest_area;

@@ -14,6 +14,7 @@ extern "C" {
 
 #include "lua/api/areas.hpp"
 #include "lua/current.hpp"
+#include "lua/json_value.hpp"
 #include "lua/script.hpp"
 #include "lua/vm.hpp"
 #include "net/live_config.hpp"
@@ -21,57 +22,11 @@ extern "C" {
 namespace troupe::lua {
 namespace {
 
-constexpr int most_depth = 64;
-
 double version(const void* values) noexcept {
   return static_cast<double>(static_cast<const net::live_config*>(values)->version());
 }
 
 constexpr troupe_ffi_config table{.version = version};
-
-// Array and object elements begin at 1 and at their keys; null is ngx.null.
-void push(lua_State* state, const nlohmann::json& value, int depth) {
-  if (depth > most_depth || lua_checkstack(state, 4) == 0) {
-    lua_pushlightuserdata(state, nullptr);
-    return;
-  }
-  switch (value.type()) {
-    case nlohmann::json::value_t::boolean:
-      lua_pushboolean(state, value.get<bool>() ? 1 : 0);
-      return;
-    case nlohmann::json::value_t::number_integer:
-    case nlohmann::json::value_t::number_unsigned:
-    case nlohmann::json::value_t::number_float:
-      lua_pushnumber(state, value.get<double>());
-      return;
-    case nlohmann::json::value_t::string: {
-      const auto& text = value.get_ref<const std::string&>();
-      lua_pushlstring(state, text.data(), text.size());
-      return;
-    }
-    case nlohmann::json::value_t::array: {
-      lua_createtable(state, static_cast<int>(value.size()), 0);
-      int index = 0;
-      for (const auto& each : value) {
-        push(state, each, depth + 1);
-        lua_rawseti(state, -2, ++index);
-      }
-      return;
-    }
-    case nlohmann::json::value_t::object: {
-      lua_createtable(state, 0, static_cast<int>(value.size()));
-      for (const auto& [key, each] : value.items()) {
-        lua_pushlstring(state, key.data(), key.size());
-        push(state, each, depth + 1);
-        lua_rawset(state, -3);
-      }
-      return;
-    }
-    default:
-      lua_pushlightuserdata(state, nullptr);
-      return;
-  }
-}
 
 void push(lua_State* state, const net::config_value& value) {
   switch (value.type) {
@@ -85,7 +40,7 @@ void push(lua_State* state, const net::config_value& value) {
       lua_pushboolean(state, value.text == "true" ? 1 : 0);
       return;
     case net::config_type::table:
-      push(state, nlohmann::json::parse(value.text, nullptr, false), 0);
+      push_json(state, nlohmann::json::parse(value.text, nullptr, false));
       return;
   }
 }
@@ -141,7 +96,7 @@ int versions(lua_State* state) {
 int wait(lua_State* state) {
   const auto seen = static_cast<std::uint64_t>(luaL_checknumber(state, 1));
   if (script::of(state) == nullptr) return luaL_error(state, "no request found");
-  return current.machine->config_waiters().wait(state, *values_of(state), seen);
+  return current.machine->config_waiters().wait(state, values_of(state)->version() != seen);
 }
 
 constexpr luaL_Reg functions[] = {{"values", values},

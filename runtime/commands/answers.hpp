@@ -8,6 +8,7 @@
 // Called   by runtime/commands.
 #pragma once
 
+#include "runtime/listener_url.hpp"
 #include "troupe/node.hpp"
 
 #include <string>
@@ -25,8 +26,5 @@ namespace troupe {
 
 /// [{"address":"0.0.0.0:8080","protocol":"http"}]
 [[nodiscard]] std::string json_of(const std::vector<listener_info>& listeners);
-
-/// Where one would point a browser: "http://127.0.0.1:8080" for "0.0.0.0:8080".
-[[nodiscard]] std::string url_of(const listener_info& listener);
 
 }  // namespace troupe

@@ -79,6 +79,7 @@ struct node_load {
   std::uint64_t connections = 0;  ///< Open ones of clients,
   std::uint64_t idle = 0;         ///< and those of them that wait for a next request.
   std::uint64_t requests = 0;     ///< Begun since the start.
+  std::uint64_t errors = 0;       ///< Of them, ended with a status from 500 on.
   std::uint64_t lua_bytes = 0;    ///< Of the VMs of the active release, as of their last look.
 };
 
@@ -102,6 +103,11 @@ class node {
   /// Loads the release, binds, starts the shards and runs init and init_worker; when it returns,
   /// every listener accepts.
   [[nodiscard]] tl::expected<void, diagnostics> start();
+
+  /// start() in two steps: all is bound, loaded and run that start() would, but nobody is served before
+  /// activate(); who connects until then waits in the listener's queue. If the release is dropped, the
+  /// node still wants stop() and wait().
+  [[nodiscard]] tl::expected<prepared_release, diagnostics> prepare_start();
 
   /// Asks the node to stop and returns at once. A second, fast one hurries a graceful one.
   void stop(stop_mode mode);
@@ -136,6 +142,8 @@ class node {
   /// those who watch, by tell_config_changed().
   [[nodiscard]] net::live_config& config() noexcept;
   void tell_config_changed();
+  /// Who replaces or adds to what node_options::cluster leads to tells those who wait for it.
+  void tell_cluster_changed();
 
   /// What is bound; after start().
   [[nodiscard]] std::vector<listener_info> listeners() const;

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,9 @@ namespace troupe {
 
 namespace conf {
 struct directive_module;
+}
+namespace net {
+class live_cluster;
 }
 
 /// A socket that listens already, made by another process of this node.
@@ -70,6 +74,8 @@ struct node_options {
   /// Directives of the embedding program beside troupe's own, and by them its stages
   /// (docs/embedding.md). The modules outlive the node.
   std::vector<const conf::directive_module*> modules;
+  /// The cluster that scripts see (troupe.cluster); null: none. runtime/cluster_node sets it.
+  std::shared_ptr<net::live_cluster> cluster;
 };
 
 }  // namespace troupe

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Those of a VM who wait for a config value to change: troupe.config.watch runs on it. All wake
-// together and look for themselves what has changed.
+// Those of a VM who wait for something of the node to change, which has a version: config values, the
+// cluster. troupe.config.watch and troupe.cluster.subscribe run on it. All wake together and look for
+// themselves what has changed.
 //
-// Source   docs/lua-api.md, "Config values".
+// Source   docs/lua-api.md, "Config values" and "The cluster".
 // Thread   that of the VM.
-// Called   by lua/api/config.cpp (waiting), actors/shard_release (telling).
+// Called   by lua/api/config.cpp, lua/api/cluster.cpp (waiting), runtime/node (telling).
 #pragma once
 
 #include <lua.hpp>
@@ -14,21 +15,17 @@
 
 #include "lua/wait_table.hpp"
 
-namespace troupe::net {
-class live_config;
-}
-
 namespace troupe::lua {
 
 class script_host;
 
-class config_watch {
+class change_watch {
  public:
-  /// Use as `return wait(L, values, seen)`: true once the version is another than `seen`; false:
-  /// the release retires, nobody will be told any more.
-  int wait(lua_State* state, const net::live_config& values, std::uint64_t seen);
+  /// Use as `return wait(L, has_changed)`: true once tell() is called, or at once if it has changed
+  /// already; false: the release retires, nobody will be told any more.
+  int wait(lua_State* state, bool has_changed);
 
-  /// The values have changed.
+  /// It has changed.
   void tell() noexcept { wake_all(); }
   /// The release retires: who waits is woken, and who would wait is not let.
   void end() noexcept;
@@ -37,12 +34,12 @@ class config_watch {
 
  private:
   struct waiter {
-    config_watch* of = nullptr;  ///< Null: out of the list.
+    change_watch* of = nullptr;  ///< Null: out of the list.
     script_host* host = nullptr;
     wait_token token = wait_token::none;
     waiter* next = nullptr;
     waiter* previous = nullptr;
-    const config_watch* watch = nullptr;
+    const change_watch* watch = nullptr;
   };
   static int finish(lua_State* state, void* operation);
   static void cancel(void* operation) noexcept;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lua/config_watch.hpp"
+#include "lua/change_watch.hpp"
 
 #include "lua/script.hpp"
-#include "net/live_config.hpp"
 
 namespace troupe::lua {
 
-int config_watch::wait(lua_State* state, const net::live_config& values, std::uint64_t seen) {
-  if (has_ended_ || values.version() != seen) {
+int change_watch::wait(lua_State* state, bool has_changed) {
+  if (has_ended_ || has_changed) {
     lua_pushboolean(state, has_ended_ ? 0 : 1);
     return 1;
   }
@@ -22,14 +21,14 @@ int config_watch::wait(lua_State* state, const net::live_config& values, std::ui
   return lua_yield(state, 0);
 }
 
-void config_watch::leave(waiter& one) noexcept {
+void change_watch::leave(waiter& one) noexcept {
   (one.previous != nullptr ? one.previous->next : first_) = one.next;
   if (one.next != nullptr) one.next->previous = one.previous;
   one.next = one.previous = nullptr;
   one.of = nullptr;
 }
 
-void config_watch::wake_all() noexcept {
+void change_watch::wake_all() noexcept {
   while (first_ != nullptr) {
     waiter& one = *first_;
     leave(one);
@@ -37,19 +36,19 @@ void config_watch::wake_all() noexcept {
   }
 }
 
-void config_watch::end() noexcept {
+void change_watch::end() noexcept {
   has_ended_ = true;
   wake_all();
 }
 
-int config_watch::finish(lua_State* state, void* operation) {
+int change_watch::finish(lua_State* state, void* operation) {
   auto* one = static_cast<waiter*>(operation);
   lua_pushboolean(state, one->watch->has_ended_ ? 0 : 1);
   delete one;
   return 1;
 }
 
-void config_watch::cancel(void* operation) noexcept {
+void change_watch::cancel(void* operation) noexcept {
   auto* one = static_cast<waiter*>(operation);
   if (one->of != nullptr) one->of->leave(*one);
   delete one;
