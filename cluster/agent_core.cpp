@@ -485,8 +485,8 @@ void agent_core::call_members(instant now) {
   const wall_time wall = wall_now();
   for (const auto& [name, member] : state.members()) {
     if (name == how_.name || member.address.empty()) continue;
-    const bool is_here = std::any_of(heard.begin(), heard.end(), [&](const node_report& one) {
-      return one.name == name && wall - one.heard < 5s;
+    const bool is_here = std::any_of(heard.begin(), heard.end(), [&, wanted = std::string_view(name)](const node_report& one) {
+      return one.name == wanted && wall - one.heard < 5s;
     });
     const auto at = link_address::parse(member.address);
     if (!is_here && at) {

@@ -94,7 +94,7 @@ struct reader {
   std::string take(std::string_view line) {
     if (line == "[[key]]") {
       auto wrong = close();
-      open.emplace();
+      open = entry();
       return wrong;
     }
     const auto equals = line.find('=');

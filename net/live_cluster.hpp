@@ -96,6 +96,11 @@ class live_cluster {
     std::vector<cluster_member> list;
   };
   [[nodiscard]] std::shared_ptr<const members> now() const;
+  /// Somebody has looked at the members: from then on the list is kept.
+  void watch() noexcept { is_watched_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] bool is_watched() const noexcept {
+    return is_watched_.load(std::memory_order_relaxed);
+  }
   /// @return whether version() has moved.
   bool replace(std::vector<cluster_member> list);
 
@@ -120,6 +125,7 @@ class live_cluster {
  private:
   std::string self_;
   std::atomic<std::uint64_t> version_{0};
+  std::atomic<bool> is_watched_{false};
   mutable std::mutex mutex_;
   std::shared_ptr<const members> members_ = std::make_shared<const members>();
   std::deque<std::shared_ptr<const cluster_message>> messages_;

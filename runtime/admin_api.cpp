@@ -3,24 +3,16 @@
 
 #include <unistd.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "runtime/admin_reply.hpp"
+#include "runtime/resident_bytes.hpp"
 #include "runtime/versions.hpp"
 
 namespace troupe {
 namespace {
 
 using json = nlohmann::ordered_json;
-
-std::uint64_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  std::uint64_t total = 0;
-  std::uint64_t resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-}
 
 }  // namespace
 

@@ -172,8 +172,9 @@ tl::expected<admin_client::reply, diagnostic> admin_client::ask(std::string_view
 }
 
 tl::expected<admin_client::reply, diagnostic> admin_client::follow(
-    std::string_view target, const std::function<bool(std::string_view)>& on_line) {
-  if (auto sent = send_request("GET", target, {}); !sent) return tl::unexpected(sent.error());
+    std::string_view method, std::string_view target, std::string_view body,
+    const std::function<bool(std::string_view)>& on_line) {
+  if (auto sent = send_request(method, target, body); !sent) return tl::unexpected(sent.error());
   const auto head = read_head();
   if (!head) return tl::unexpected(head.error());
   if (!head->is_chunked) {

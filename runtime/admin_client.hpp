@@ -43,7 +43,8 @@ class admin_client {
   /// false.
   /// @return the status; the body only of a refusal.
   [[nodiscard]] tl::expected<reply, diagnostic> follow(
-      std::string_view target, const std::function<bool(std::string_view line)>& on_line);
+      std::string_view method, std::string_view target, std::string_view body,
+      const std::function<bool(std::string_view line)>& on_line);
 
  private:
   admin_client(net::unique_fd socket, std::string path, std::optional<clock::time_point> deadline);

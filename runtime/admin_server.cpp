@@ -14,6 +14,7 @@
 #include <optional>
 #include <thread>
 
+#include "net/address.hpp"
 #include "net/arena.hpp"
 #include "net/http1_parser.hpp"
 #include "net/query_args.hpp"
@@ -30,6 +31,7 @@ namespace {
 constexpr std::size_t most_head_bytes = 16 * 1024;
 constexpr std::size_t most_body_bytes = std::size_t{1} << 30;
 constexpr int most_connections = 128;
+constexpr int most_tcp_connections = 32;
 constexpr int idle_ms = 60'000;  // A client that says nothing for so long is let go.
 
 std::string_view reason_phrase(int status) {
@@ -42,6 +44,8 @@ std::string_view reason_phrase(int status) {
       return "No Content";
     case 400:
       return "Bad Request";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
@@ -78,11 +82,12 @@ std::string decoded(std::string_view text) {
 /// One connection, on its thread.
 class conversation {
  public:
-  conversation(net::unique_fd socket, const admin_server::handler& answer, int stop_event)
-      : socket_(std::move(socket)), answer_(answer), stop_event_(stop_event) {
+  conversation(net::unique_fd socket, const admin_server::handler& answer, int stop_event,
+               bool is_local)
+      : socket_(std::move(socket)), answer_(answer), stop_event_(stop_event), is_local_(is_local) {
     ucred who{};
     socklen_t size = sizeof who;
-    if (getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0) {
+    if (is_local && getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0) {
       peer_ = {who.pid, who.uid};
     }
   }
@@ -156,6 +161,10 @@ class conversation {
       return {};
     }
     const std::uint64_t length = head.content_length.value_or(0);
+    if (!is_local_ && (length > 0 || head.method_name != "GET")) {
+      refuse(405, "only GET is answered here");
+      return {};
+    }
     if (length > most_body_bytes) {
       refuse(413, "the body is too long");
       return {};
@@ -227,6 +236,7 @@ class conversation {
   net::unique_fd socket_;
   const admin_server::handler& answer_;
   int stop_event_;
+  bool is_local_;
   admin_peer peer_;
   std::string input_;
   bool keep_alive_ = false;
@@ -235,7 +245,7 @@ class conversation {
 }  // namespace
 
 struct admin_server::impl {
-  std::string path;
+  std::string path;   ///< Empty: it listens on TCP.
   dev_t device = 0;  ///< Of the socket that is bound: the path may be another's by the end.
   ino_t inode = 0;
   handler answer;
@@ -262,13 +272,13 @@ struct admin_server::impl {
       }
       {
         const std::lock_guard lock(mutex);
-        if (connections >= most_connections) continue;
+        if (connections >= (path.empty() ? most_tcp_connections : most_connections)) continue;
         ++connections;
       }
       try {
         std::thread([this, accepted = std::move(socket)]() mutable {
           name_thread("control-client");
-          conversation(std::move(accepted), answer, stop_read.get()).run();
+          conversation(std::move(accepted), answer, stop_read.get(), !path.empty()).run();
           leave();
         }).detach();
       } catch (const std::system_error&) {  // No thread to be had.
@@ -326,12 +336,39 @@ tl::expected<admin_server, diagnostic> admin_server::open(const std::string& pat
   return admin_server(std::move(made));
 }
 
+tl::expected<admin_server, diagnostic> admin_server::open_tcp(const std::string& address,
+                                                              handler answer) {
+  const auto where = net::address::parse_listen(address);
+  if (!where || where->is_unix()) {
+    return tl::unexpected(diagnostic{.reason = '"' + address + "\" is no address to listen on",
+                                     .hint = "write it as 127.0.0.1:8081 or [::1]:8081"});
+  }
+  auto failed = [&](const char* call) {
+    return tl::unexpected(diagnostic{.reason = system_error_text(call, address, errno)});
+  };
+  auto made = std::make_unique<impl>();
+  made->answer = std::move(answer);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return failed("pipe");
+  made->stop_read.reset(ends[0]);
+  made->stop_write.reset(ends[1]);
+  made->listening.reset(socket(where->family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!made->listening) return failed("socket");
+  const int on = 1;
+  setsockopt(made->listening.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(made->listening.get(), where->raw(), where->size()) != 0) return failed("bind");
+  if (listen(made->listening.get(), 64) != 0) return failed("listen");
+  made->acceptor = std::thread([self = made.get()] { self->run(); });
+  return admin_server(std::move(made));
+}
+
 admin_server::~admin_server() {
   if (!impl_) return;
   impl_->stop_write.reset();
   impl_->acceptor.join();
   std::unique_lock lock(impl_->mutex);
   impl_->changed.wait(lock, [this] { return impl_->connections == 0; });
+  if (impl_->path.empty()) return;
   struct stat found {};
   if (stat(impl_->path.c_str(), &found) == 0 && found.st_dev == impl_->device &&
       found.st_ino == impl_->inode) {

@@ -11,7 +11,7 @@
 // Thread   made and destroyed by main; the handler is called from the connections' threads, several
 //          at once.
 // Errors   opening: a diagnostic. Bad requests are answered with their status.
-// Called   by runtime/commands/run.
+// Called   by runtime/commands/run, runtime/cluster_node.
 #pragma once
 
 #include <functional>
@@ -32,6 +32,9 @@ class admin_server {
   ///              owns it.
   [[nodiscard]] static tl::expected<admin_server, diagnostic> open(const std::string& path,
                                                                    handler answer);
+  /// On a TCP address ("127.0.0.1:8081", "[::1]:8081"), for health checks: only GET, and no bodies.
+  [[nodiscard]] static tl::expected<admin_server, diagnostic> open_tcp(const std::string& address,
+                                                                       handler answer);
   admin_server(admin_server&& other) noexcept;
   /// Takes no more requests, lets those under way end, removes the socket.
   ~admin_server();

@@ -4,7 +4,6 @@
 #include "cluster/file_descriptor.hpp"
 #include "runtime/database.hpp"
 #include "runtime/release_tree.hpp"
-#include "runtime/unified_diff.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -383,39 +382,10 @@ tl::expected<std::vector<file_diff>, diagnostic> release_store::diff(int from, i
   const auto after = manifest_of(to);
   if (!after) return tl::unexpected(after.error());
 
-  std::vector<file_diff> result;
-  for (const auto& changed : cluster::compare(before, *after)) {
-    const auto* old_file = before.find(changed.path);
-    const auto* new_file = after->find(changed.path);
-    const auto content =
-        [&](const cluster::manifest_file* file) -> tl::expected<std::string, diagnostic> {
-      if (file == nullptr) return std::string();
-      auto bytes = state_->blobs.get(file->content);
-      if (!bytes) return tl::unexpected(to_diagnostic(bytes.error()));
-      return *std::move(bytes);
-    };
-    auto old_bytes = content(old_file);
-    if (!old_bytes) return tl::unexpected(std::move(old_bytes.error()));
-    auto new_bytes = content(new_file);
-    if (!new_bytes) return tl::unexpected(std::move(new_bytes.error()));
-
-    file_diff one{.path = changed.path, .change = changed.change};
-    const std::string old_name = old_file != nullptr ? "a/" + changed.path : "/dev/null";
-    const std::string new_name = new_file != nullptr ? "b/" + changed.path : "/dev/null";
-    if (old_file != nullptr && new_file != nullptr &&
-        old_file->executable != new_file->executable) {
-      one.text = "old mode " + std::string(old_file->executable ? "0755" : "0644") + "\nnew mode " +
-                 (new_file->executable ? "0755" : "0644") + '\n';
-    }
-    one.binary = is_binary(*old_bytes) || is_binary(*new_bytes);
-    if (!one.binary) {
-      one.text += unified_diff(*old_bytes, *new_bytes, old_name, new_name);
-    } else if (*old_bytes != *new_bytes) {
-      one.text += "Binary files " + old_name + " and " + new_name + " differ\n";
-    }
-    result.push_back(std::move(one));
-  }
-  return result;
+  auto result = diff_of(before, *after,
+                        [this](const digest& name) { return state_->blobs.get(name); });
+  if (!result) return tl::unexpected(to_diagnostic(result.error()));
+  return *std::move(result);
 }
 
 tl::expected<pruned, diagnostic> release_store::prune(std::size_t keep, const std::set<int>& in_use,
@@ -439,6 +409,19 @@ tl::expected<pruned, diagnostic> release_store::prune(std::size_t keep, const st
   if (auto done = state_->sweep_contents(*kept, gone); !done) {
     return tl::unexpected(std::move(done.error()));
   }
+  return gone;
+}
+
+tl::expected<pruned, diagnostic> release_store::sweep(
+    const std::set<digest>& trees, const std::unordered_set<digest>& contents) {
+  pruned gone;
+  const std::lock_guard guard(state_->tree_lock);
+  if (auto done = state_->sweep_trees(trees, gone); !done) {
+    return tl::unexpected(std::move(done.error()));
+  }
+  auto swept = state_->blobs.sweep(contents);
+  if (!swept) return tl::unexpected(to_diagnostic(swept.error()));
+  gone.contents = *swept;
   return gone;
 }
 

@@ -13,6 +13,7 @@
 #include "cluster/blob_store.hpp"
 #include "cluster/manifest.hpp"
 #include "runtime/config_values.hpp"
+#include "runtime/release_diff.hpp"
 #include "troupe/diagnostic.hpp"
 
 #include <tl/expected.hpp>
@@ -25,6 +26,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 namespace troupe {
@@ -50,13 +52,6 @@ struct release_draft {
 struct commit_refusal {
   diagnostic problem;
   std::optional<int> lost_against;  ///< Somebody else was first: what is active instead.
-};
-
-struct file_diff {
-  std::string path;
-  cluster::file_change change = cluster::file_change::modified;
-  bool binary = false;
-  std::string text;  ///< Unified, or one line that says that it is binary or that the mode changed.
 };
 
 struct pruned {
@@ -110,6 +105,11 @@ class release_store {
   [[nodiscard]] tl::expected<pruned, diagnostic> prune(
       std::size_t keep, const std::set<int>& in_use,
       const std::set<cluster::digest>& keep_trees = {});
+
+  /// Of a node whose releases are the cluster's: removes all trees but those of these manifests, and all
+  /// contents but these.
+  [[nodiscard]] tl::expected<pruned, diagnostic> sweep(
+      const std::set<cluster::digest>& trees, const std::unordered_set<cluster::digest>& contents);
 
  private:
   struct state;

@@ -101,6 +101,7 @@ int self(lua_State* state) {
 
 // nodes() -> {member}, the version of the list
 int nodes(lua_State* state) {
+  cluster_of(state)->watch();
   const auto now = cluster_of(state)->now();
   lua_createtable(state, static_cast<int>(now->list.size()), 0);
   int index = 0;
@@ -113,6 +114,7 @@ int nodes(lua_State* state) {
 }
 
 int list_version(lua_State* state) {
+  cluster_of(state)->watch();
   lua_pushnumber(state, static_cast<lua_Number>(cluster_of(state)->now()->version));
   return 1;
 }

@@ -45,6 +45,11 @@ int config_command(words arguments);
 int status_command(words arguments);
 int upgrade_command(words arguments);
 int version_command(words arguments);
+int node_command(words arguments);
+int push_command(words arguments);
+int nodes_command(words arguments);
+int cluster_command(words arguments);
+int keys_command(words arguments);
 
 /// `troupe -p PREFIX -c CONF …`; no row of the table, for it has no name.
 int nginx_command(words arguments);

@@ -21,6 +21,11 @@ constexpr std::array table = {
     command{"config", "small values that change while a node runs", config_command},
     command{"status", "what a running node does", status_command},
     command{"upgrade", "let another binary take over from a running node", upgrade_command},
+    command{"node", "a node of a cluster, as a service", node_command},
+    command{"push", "put an app on every node of a cluster", push_command},
+    command{"nodes", "the nodes of a cluster, what they run and how they do", nodes_command},
+    command{"cluster", "a cluster as a whole: status, promote; up: one to try out", cluster_command},
+    command{"keys", "who may link to a cluster and order what", keys_command},
     command{"version", "the versions of troupe and its libraries", version_command},
 };
 
@@ -62,6 +67,7 @@ std::string general_help() {
       "  troupe run examples/echo --port 9000      on another port\n"
       "  troupe check examples/echo                find its mistakes without serving it\n"
       "  troupe apply examples/echo                put it into the node that runs\n"
+      "  troupe cluster up 3 examples/hello        a cluster on this machine, to try it out\n"
       "  troupe -p /srv/app/ -c conf/nginx.conf    as nginx would be started, in the background\n"
       "  troupe -p /srv/app/ -c conf/nginx.conf -s reload\n"
       "\n"

@@ -3,9 +3,12 @@
 // `troupe config get|set|unset|list|watch`: the config values of a running node.
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
+#include "runtime/commands/order_sender.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/spelling.hpp"
 #include "runtime/commands/terminal.hpp"
+#include "runtime/json_text.hpp"
+#include "runtime/node_config.hpp"
 
 #include <array>
 
@@ -40,6 +43,46 @@ int get(node_call& node, const shared_flags& flags, const std::string& key) {
   return exit_done;
 }
 
+// Of a cluster: an order, which every node applies.
+int order(node_call& node, const shared_flags& flags, const std::string& key,
+          const std::optional<config_value>& value, const order_words& wanted) {
+  const auto scope = wanted.selector();
+  if (!scope) {
+    complain(scope.error());
+    return exit_usage;
+  }
+  cluster::config_order body;
+  body.key = key;
+  if (value) body.value = encode_config(*value);
+  body.scope = *scope;
+  const auto ended = order_sender(node, flags)
+                         .send(new_order({}, std::move(body)), [](const json&) { return ""; }, false);
+  if (!ended.last.is_null() && flags.json) say(ended.last.dump());
+  return ended.status;
+}
+
+int set_everywhere(node_call& node, const shared_flags& flags, const std::string& key,
+                   const std::string& text_given, const std::string& type,
+                   const order_words& wanted) {
+  const auto value = config_from_text(text_given, type);
+  auto problem = value ? check_config(key, *value) : std::optional(value.error());
+  if (!problem) return order(node, flags, key, *value, wanted);
+  complain(*problem);
+  if (flags.json) {
+    say("{\"error\":\"bad_value\",\"reason\":" + json_string(text(*problem)) + '}');
+  }
+  return exit_refused;
+}
+
+int unset_everywhere(node_call& node, const shared_flags& flags, const std::string& key,
+                     const order_words& wanted) {
+  // That there is none is said at once, as one node says it.
+  if (const auto there = node.ask("GET", "/v1/config/" + target_word(key)); !there) {
+    return there.error();
+  }
+  return order(node, flags, key, std::nullopt, wanted);
+}
+
 int set(node_call& node, const shared_flags& flags, const std::string& key,
         const std::string& value, const std::string& type) {
   std::string target =
@@ -68,7 +111,9 @@ int list(node_call& node, const shared_flags& flags, const std::string& prefix) 
   }
   std::vector<std::vector<std::string>> rows{{"KEY", "TYPE", "VERSION", "TIME", "AUTHOR", "VALUE"}};
   for (const json& each : *all) {
-    rows.push_back({text_of(each["key"]), text_of(each["type"]), each["version"].dump(),
+    std::string name = text_of(each["key"]);
+    if (each.contains("scope") && each["scope"].is_string()) name += " (" + text_of(each["scope"]) + ')';
+    rows.push_back({name, text_of(each["type"]), each["version"].dump(),
                     each["time"].is_null() ? "" : text_of(each["time"]),
                     each["author"].is_null() ? "" : text_of(each["author"]),
                     text_of(each["value"])});
@@ -104,6 +149,13 @@ int config_command(words arguments) {
   std::string key;
   std::string value = no_value;
   std::string type;
+  order_words wanted;
+  std::vector<own_flag> own = wanted.flags(false);
+  std::erase_if(own, [](const own_flag& each) { return each.name == "--app"; });
+  own.push_back({.name = "--type",
+                 .placeholder = "TYPE",
+                 .help = "of set: string, number, boolean or table",
+                 .value = &type});
   auto flags = parse_words(
       {.name = "config",
        .help = help,
@@ -111,10 +163,7 @@ int config_command(words arguments) {
        .arguments = {{.name = "VERB", .help = "get, set, unset, list or watch", .value = &verb},
                      {.name = "KEY", .help = "or PREFIX", .value = &key, .required = false},
                      {.name = "VALUE", .help = "of set", .value = &value, .required = false}},
-       .flags = {{.name = "--type",
-                  .placeholder = "TYPE",
-                  .help = "of set: string, number, boolean or table",
-                  .value = &type}}},
+       .flags = own},
       arguments);
   if (!flags) return flags.error();
   constexpr std::array<std::string_view, 5> verbs = {"get", "set", "unset", "list", "watch"};
@@ -136,6 +185,14 @@ int config_command(words arguments) {
   auto node = node_call::to(*flags);
   if (!node) return node.error();
   if (verb == "get") return get(*node, *flags, key);
+  if (verb == "set" || verb == "unset") {
+    const auto cluster = node->cluster();
+    if (!cluster) return cluster.error();
+    if (!cluster->is_null()) {
+      return verb == "set" ? set_everywhere(*node, *flags, key, value, type, wanted)
+                           : unset_everywhere(*node, *flags, key, wanted);
+    }
+  }
   if (verb == "set") return set(*node, *flags, key, value, type);
   if (verb == "unset") return unset(*node, *flags, key);
   if (verb == "list") return list(*node, *flags, key);

@@ -35,6 +35,7 @@ std::string coloured(const std::string& text) {
 int diff_command(words arguments) {
   std::string from;
   std::string to;
+  std::string app;
   auto flags = parse_words(
       {.name = "diff",
        .help = "What differs between release A and release B, by default the one that serves: a "
@@ -42,7 +43,11 @@ int diff_command(words arguments) {
        .examples = "  troupe diff 41 42\n"
                    "  troupe diff 41 | less\n",
        .arguments = {{.name = "A", .help = "a release's number", .value = &from},
-                     {.name = "B", .help = "another's", .value = &to, .required = false}}},
+                     {.name = "B", .help = "another's", .value = &to, .required = false}},
+       .flags = {{.name = "--app",
+                  .placeholder = "NAME",
+                  .help = "of a cluster: which app [default]",
+                  .value = &app}}},
       arguments);
   if (!flags) return flags.error();
   for (const std::string* number : {&from, &to}) {
@@ -55,6 +60,7 @@ int diff_command(words arguments) {
   if (!node) return node.error();
   std::string target = "/v1/diff?from=" + target_word(from);
   if (!to.empty()) target += "&to=" + target_word(to);
+  if (!app.empty()) target += "&app=" + target_word(app);
   const auto answer = node->ask("GET", target);
   if (!answer) return answer.error();
   if (flags->json) {

@@ -4,7 +4,14 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+
+#include "net/query_args.hpp"
+#include "net/uri.hpp"
+#include "runtime/commands/link_way.hpp"
 #include "runtime/commands/terminal.hpp"
+#include "runtime/data_folder.hpp"
 #include "runtime/json_text.hpp"
 
 namespace troupe {
@@ -28,9 +35,67 @@ diagnostic problem_of(const json& object) {
   return problem;
 }
 
+// Nodes whose control sockets this user may have, where data folders lie by default.
+std::vector<std::string> running_nodes() {
+  const std::filesystem::path base = std::filesystem::path(data_folder::default_path("x")).parent_path();
+  std::vector<std::string> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(base, error), end; !error && at != end;
+       at.increment(error)) {
+    if (std::filesystem::is_socket(at->path() / "control.sock", error)) {
+      found.push_back(at->path().string());
+    }
+    error.clear();
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+// The node that is meant when nobody says: `local`; else the first that runs here, one of a cluster
+// before others.
+tl::expected<admin_client, diagnostic> connect_to_any(
+    const std::string& local, std::optional<admin_client::clock::time_point> deadline) {
+  auto first = admin_client::connect(local, deadline);
+  if (first) return first;
+  std::optional<admin_client> other;
+  for (const std::string& each : running_nodes()) {
+    auto client = admin_client::connect(each, deadline);
+    if (!client) continue;
+    const auto answer = client->ask("GET", "/v1/cluster");
+    if (answer && answer->is_success()) return client;
+    if (answer && !other) other.emplace(std::move(*client));
+  }
+  if (other) return std::move(*other);
+  return first;
+}
+
+bool is_address(const std::string& node) {
+  const auto colon = node.rfind(':');
+  return node.find('/') == std::string::npos && colon != std::string::npos &&
+         colon + 1 < node.size() &&
+         node.find_first_not_of("0123456789", colon + 1) == std::string::npos;
+}
+
+admin_request request_of(std::string_view method, const std::string& target,
+                         std::string_view body) {
+  admin_request asked{.method = std::string(method), .path = {}, .query = {}, .body = std::string(body),
+                      .peer = {getpid(), getuid()}};
+  const std::size_t question = std::min(target.find('?'), target.size());
+  net::unescape_uri(asked.path, std::string_view(target).substr(0, question), false);
+  std::string_view rest = std::string_view(target).substr(std::min(question + 1, target.size()));
+  for (net::query_arg pair; net::take_query_arg(rest, pair);) {
+    std::string key;
+    std::string value;
+    net::unescape_uri(key, pair.key, true);
+    net::unescape_uri(value, pair.value, true);
+    if (!key.empty()) asked.query.insert_or_assign(std::move(key), std::move(value));
+  }
+  return asked;
+}
+
 }  // namespace
 
-node_call::node_call(admin_client client, bool json) : client_(std::move(client)), json_(json) {}
+node_call::node_call(bool json) : json_(json) {}
 
 tl::expected<node_call, int> node_call::to(const shared_flags& flags) {
   std::optional<admin_client::clock::time_point> deadline;
@@ -38,16 +103,73 @@ tl::expected<node_call, int> node_call::to(const shared_flags& flags) {
     deadline = admin_client::clock::now() +
                std::chrono::milliseconds(static_cast<std::int64_t>(*flags.timeout * 1000));
   }
-  auto client =
-      admin_client::connect(flags.node.empty() ? flags.data_path() : flags.node, deadline);
-  if (!client) {
-    complain(client.error());
+  node_call made(flags.json);
+  const auto unreachable = [&](const diagnostic& problem) {
+    complain(problem);
     if (flags.json) {
-      say("{\"error\":\"no_node\",\"reason\":" + json_string(client.error().reason) + '}');
+      say("{\"error\":\"no_node\",\"reason\":" + json_string(problem.reason) + '}');
     }
     return tl::unexpected<int>(exit_no_answer);
+  };
+  if (is_address(flags.node)) {
+    auto link = open_link(flags.node, flags.keys_path(), deadline);
+    if (!link) return unreachable({.reason = link.error().reason, .hint = {}});
+    made.link_ = std::move(*link);
+    made.over_link_ = std::make_unique<cluster_api>(cluster_api::parts{
+        .way = *made.link_, .name = {}, .watch_every = std::chrono::milliseconds(500)});
+    return made;
   }
-  return node_call(std::move(*client), flags.json);
+  auto client = flags.says_which
+                    ? admin_client::connect(flags.node.empty() ? flags.data_path() : flags.node, deadline)
+                    : connect_to_any(flags.data_path(), deadline);
+  if (!client) return unreachable(client.error());
+  made.client_.emplace(std::move(*client));
+  return made;
+}
+
+tl::expected<admin_client::reply, diagnostic> node_call::try_ask(std::string_view method,
+                                                                 const std::string& target,
+                                                                 std::string_view body) {
+  if (client_) return client_->ask(method, target, body);
+  admin_response answer = over_link_->answer(request_of(method, target, body));
+  return admin_client::reply{answer.status, std::move(answer.body)};
+}
+
+tl::expected<admin_client::reply, diagnostic> node_call::try_follow(
+    std::string_view method, const std::string& target, std::string_view body,
+    const std::function<bool(const json& line)>& on_line) {
+  const auto take = [&](std::string_view line) {
+    const json value = json::parse(line, nullptr, false);
+    return value.is_discarded() || on_line(value);
+  };
+  if (client_) return client_->follow(method, target, body, take);
+  const admin_response answer = over_link_->answer(request_of(method, target, body));
+  if (!answer.stream) return admin_client::reply{answer.status, answer.body};
+  answer.stream([&](std::string_view line) { return line.empty() || take(line); });
+  return admin_client::reply{answer.status, {}};
+}
+
+tl::expected<json, int> node_call::cluster() {
+  const auto reply = try_ask("GET", "/v1/cluster", {});
+  if (!reply) return tl::unexpected(give_up(reply.error()));
+  if (!reply->is_success()) {
+    // Of a node that stands alone there is no such path, or it has no releases at all.
+    if (reply->status == 404 || reply->status == 409) return json();
+    return tl::unexpected(refuse(*reply));
+  }
+  return json::parse(reply->body, nullptr, false);
+}
+
+tl::expected<json, int> node_call::need_cluster() {
+  auto found = cluster();
+  if (found && found->is_null()) {
+    complain(diagnostic{.reason = "the node is in no cluster",
+                        .hint = "`troupe node` starts one that is; --node, --name or --data say which "
+                                "one is meant"});
+    if (json_) say(R"({"error":"no_cluster","reason":"the node is in no cluster"})");
+    return tl::unexpected<int>(exit_refused);
+  }
+  return found;
 }
 
 int node_call::give_up(const diagnostic& problem) const {
@@ -65,12 +187,14 @@ int node_call::refuse(const admin_client::reply& reply) const {
     complain(problem_of(body));
   }
   if (json_) say(body.dump());
-  return text_in(body, "error") == "overtaken" ? exit_overtaken : exit_refused;
+  const std::string error = text_in(body, "error");
+  if (error == "overtaken") return exit_overtaken;
+  return error == "no_answer" || error == "no_controller" ? exit_no_answer : exit_refused;
 }
 
 tl::expected<json, int> node_call::ask(std::string_view method, const std::string& target,
                                        std::string_view body) {
-  const auto reply = client_.ask(method, target, body);
+  const auto reply = try_ask(method, target, body);
   if (!reply) return tl::unexpected(give_up(reply.error()));
   if (!reply->is_success()) return tl::unexpected(refuse(*reply));
   json answer = json::parse(reply->body, nullptr, false);
@@ -82,10 +206,7 @@ tl::expected<json, int> node_call::ask(std::string_view method, const std::strin
 
 int node_call::follow(const std::string& target,
                       const std::function<bool(const json& line)>& on_line) {
-  const auto reply = client_.follow(target, [&](std::string_view line) {
-    const json value = json::parse(line, nullptr, false);
-    return value.is_discarded() || on_line(value);
-  });
+  const auto reply = try_follow("GET", target, {}, on_line);
   if (!reply) return give_up(reply.error());
   return reply->is_success() ? exit_done : refuse(*reply);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A command that asks a running node over its control socket: finds the node that the flags mean,
+// A command that asks a running node over its control socket, or over a link of the cluster: finds the node that the flags mean,
 // asks, and turns what goes wrong into messages and exit statuses.
 //
 // Source   docs/admin-api.md; docs/getting-started.md, "Exit status".
@@ -15,6 +15,7 @@
 #include <tl/expected.hpp>
 
 #include "runtime/admin_client.hpp"
+#include "runtime/cluster_api.hpp"
 #include "runtime/commands/shared_flags.hpp"
 
 namespace troupe {
@@ -34,13 +35,29 @@ class node_call {
   /// Lines of an answer that goes on. @return the exit status.
   [[nodiscard]] int follow(const std::string& target,
                            const std::function<bool(const json& line)>& on_line);
+  /// The same of any method, nothing said: for who asks again when the node goes.
+  [[nodiscard]] tl::expected<admin_client::reply, diagnostic> try_follow(
+      std::string_view method, const std::string& target, std::string_view body,
+      const std::function<bool(const json& line)>& on_line);
+
+  /// What /v1/cluster says; null: the node is in none.
+  [[nodiscard]] tl::expected<json, int> cluster();
+  /// The same where nothing else makes sense: refused if it is in none.
+  [[nodiscard]] tl::expected<json, int> need_cluster();
+
+  /// Says it, and is the exit status.
+  int give_up(const diagnostic& problem) const;
+  int refuse(const admin_client::reply& reply) const;
 
  private:
-  node_call(admin_client client, bool json);
-  int refuse(const admin_client::reply& reply) const;
-  int give_up(const diagnostic& problem) const;
+  explicit node_call(bool json);
+  [[nodiscard]] tl::expected<admin_client::reply, diagnostic> try_ask(std::string_view method,
+                                                                      const std::string& target,
+                                                                      std::string_view body);
 
-  admin_client client_;
+  std::optional<admin_client> client_;
+  std::unique_ptr<cluster_way> link_;  ///< In place of `client_`: --node host:port.
+  std::unique_ptr<cluster_api> over_link_;
   bool json_;
 };
 

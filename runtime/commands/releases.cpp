@@ -9,6 +9,7 @@
 namespace troupe {
 
 int releases_command(words arguments) {
+  std::string app;
   auto flags = parse_words(
       {.name = "releases",
        .help =
@@ -16,12 +17,16 @@ int releases_command(words arguments) {
            "kept for an instant rollback; draining: requests still end in it; stored), requests "
            "in it, when, by whom, files changed, digest, message.",
        .examples = "  troupe releases\n"
-                   "  troupe releases --json | jq '.[0].digest'\n"},
+                   "  troupe releases --json | jq '.[0].digest'\n",
+       .flags = {{.name = "--app",
+                  .placeholder = "NAME",
+                  .help = "of a cluster: which app [default]",
+                  .value = &app}}},
       arguments);
   if (!flags) return flags.error();
   auto node = node_call::to(*flags);
   if (!node) return node.error();
-  const auto all = node->ask("GET", "/v1/releases");
+  const auto all = node->ask("GET", "/v1/releases?app=" + target_word(app));
   if (!all) return all.error();
   if (flags->json) {
     say(all->dump());

@@ -1,28 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `troupe rollback [N]`: goes back to an older release.
+// `troupe rollback [N]`: goes back to an older release, on one node or on all of a cluster.
+#include <charconv>
+
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
+#include "runtime/commands/order_sender.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/terminal.hpp"
 
 namespace troupe {
+namespace {
+
+using json = node_call::json;
+
+int on_one_node(node_call& node, const shared_flags& flags, const std::string& to,
+                std::optional<std::uint64_t> expect) {
+  std::string target = "/v1/rollback?author=" + target_word(command_author());
+  if (!to.empty()) target += "&to=" + target_word(to);
+  if (expect) target += "&expect=" + std::to_string(*expect);
+  const auto outcome = node.ask("POST", target);
+  if (!outcome) return outcome.error();
+  say(flags.json ? outcome->dump() : deployed_text(*outcome));
+  return exit_done;
+}
+
+// The one that served everyone before the one that does.
+tl::expected<std::uint32_t, int> release_before(node_call& node, const std::string& app,
+                                                std::uint32_t active) {
+  const auto all = node.ask("GET", "/v1/releases?app=" + target_word(app));
+  if (!all) return tl::unexpected(all.error());
+  for (const json& each : *all) {
+    if (each["release"] == active && each["parent"].is_number()) {
+      return each["parent"].get<std::uint32_t>();
+    }
+  }
+  complain(diagnostic{.reason = "release " + std::to_string(active) + " of " + app +
+                                " has none before it to go back to",
+                      .hint = "`troupe releases` lists those that there are"});
+  return tl::unexpected<int>(exit_refused);
+}
+
+int on_all_nodes(node_call& node, const shared_flags& flags, const json& cluster,
+                 const std::string& to, const order_words& wanted) {
+  const auto selector = wanted.selector();
+  const auto policy = wanted.policy();
+  if (!selector || !policy) {
+    complain(selector ? policy.error() : selector.error());
+    return exit_usage;
+  }
+  const std::string app = wanted.app.empty() ? "default" : wanted.app;
+  const json& active = cluster["active"];
+  const std::uint32_t serving = active.contains(app) ? active[app].get<std::uint32_t>() : 0;
+  cluster::rollback_order body;
+  if (to.empty()) {
+    const auto before = release_before(node, app, serving);
+    if (!before) return before.error();
+    body.release = *before;
+  } else {
+    const auto [end, error] = std::from_chars(to.data(), to.data() + to.size(), body.release);
+    if (error != std::errc{} || end != to.data() + to.size()) {
+      complain(diagnostic{.reason = '"' + to + "\" is no release's number",
+                          .hint = "`troupe releases` lists those that there are"});
+      return exit_usage;
+    }
+  }
+  if (wanted.expect) body.expect = static_cast<std::uint32_t>(*wanted.expect);
+  body.to = *selector;
+  body.policy = *policy;
+  cluster::order what = new_order(app, std::move(body));
+  if (selector->percent < 100) {
+    std::get<cluster::rollback_order>(what.body).to.salt = cluster::text(what.id);
+  }
+  const auto heading = [&](const json& news) {
+    std::string line = "back to release " +
+                       (news["release"].is_number() ? news["release"].dump()
+                                                    : std::to_string(std::get<cluster::rollback_order>(what.body).release));
+    if (serving != 0) line += " from " + std::to_string(serving);
+    return line;
+  };
+  const auto ended = order_sender(node, flags).send(what, heading, true);
+  if (flags.json && !ended.last.is_null()) say(ended.last.dump());
+  return ended.status;
+}
+
+}  // namespace
 
 int rollback_command(words arguments) {
   std::string to;
-  std::optional<std::uint64_t> expect;
+  order_words wanted;
   auto flags = parse_words(
       {.name = "rollback",
        .help = "Goes back to an older release: without N to the one that served before this one. "
-               "At once if it is still warm, else it is loaded from the store.",
+               "At once if it is still warm, else it is loaded from the store. Of a cluster, on all "
+               "nodes in the two steps of a push.",
        .examples = "  troupe rollback\n"
                    "  troupe rollback 41 --expect 43\n",
        .arguments =
            {{.name = "N", .help = "the release's number", .value = &to, .required = false}},
-       .flags = {{.name = "--expect",
-                  .placeholder = "N",
-                  .help = "only if release N is what serves; else exit status 5",
-                  .value = &expect}}},
+       .flags = wanted.flags(true)},
       arguments);
   if (!flags) return flags.error();
   for (const std::string* number : {&to}) {
@@ -33,13 +109,10 @@ int rollback_command(words arguments) {
   }
   auto node = node_call::to(*flags);
   if (!node) return node.error();
-  std::string target = "/v1/rollback?author=" + target_word(command_author());
-  if (!to.empty()) target += "&to=" + target_word(to);
-  if (expect) target += "&expect=" + std::to_string(*expect);
-  const auto outcome = node->ask("POST", target);
-  if (!outcome) return outcome.error();
-  say(flags->json ? outcome->dump() : deployed_text(*outcome));
-  return exit_done;
+  const auto cluster = node->cluster();
+  if (!cluster) return cluster.error();
+  if (cluster->is_null()) return on_one_node(*node, *flags, to, wanted.expect);
+  return on_all_nodes(*node, *flags, *cluster, to, wanted);
 }
 
 }  // namespace troupe

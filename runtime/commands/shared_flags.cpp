@@ -4,6 +4,7 @@
 #include "runtime/commands/spelling.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/data_folder.hpp"
+#include "runtime/key_files.hpp"
 #include "runtime/log_sink.hpp"
 
 #include <CLI/CLI.hpp>
@@ -88,6 +89,11 @@ class command_parser {
           const std::string name(flag.name), help(flag.help);
           if constexpr (std::is_same_v<type, bool>) {
             app_.add_flag(name, *value, help);
+          } else if constexpr (std::is_same_v<type, std::vector<std::string>>) {
+            app_.add_option(name, *value, help)
+                ->option_text(std::string(flag.placeholder))
+                ->take_all()
+                ->allow_extra_args(false);
           } else {
             app_.add_option(name, *value, help)->option_text(std::string(flag.placeholder));
           }
@@ -101,15 +107,21 @@ class command_parser {
   }
 
   void add_node_flags() {
-    node_flag(app_.add_option("--name", flags_.name, "the node's name [local]"), "NAME");
+    node_flag(app_.add_option("--name", flags_.name,
+                              "the node's name [" + std::string(syntax_.default_name) + ']'),
+              "NAME");
     node_flag(app_.add_option("--data", flags_.data,
                               "the node's data folder [/var/lib/troupe/NAME as root, else "
                               "~/.local/state/troupe/NAME]"),
               "DIR");
     node_flag(app_.add_option("--node", flags_.node,
-                              "the running node that is meant: a data folder or a control socket "
-                              "[that of --data or --name]"),
+                              "the running node that is meant: a data folder, a control socket or "
+                              "host:port [that of --data or --name]"),
               "ADDR");
+    node_flag(app_.add_option("--keys", flags_.keys,
+                              "the folder with your keys of clusters [/etc/troupe/keys as root, else "
+                              "~/.config/troupe/keys]"),
+              "DIR");
     node_flag(
         app_.add_option("--timeout", flags_.timeout, "for the whole command [as long as it takes]")
             ->check(CLI::Range(0.001, 1e9)),
@@ -152,7 +164,7 @@ class command_parser {
       const char* value = std::getenv(name.c_str());
       if (value == nullptr || *value == '\0') continue;
       // Several --set are one variable, with commas between them.
-      const bool is_list = option->get_lnames()[0] == "set";
+      const bool is_list = option->get_items_expected_max() > 1;
       add_values(*option, is_list ? split(value, ',') : std::vector<std::string>{value}, name);
     }
   }
@@ -195,6 +207,10 @@ class command_parser {
         throw CLI::ValidationError("--set: \"" + setting + "\" is no KEY=VALUE");
       }
       flags_.values.insert_or_assign(setting.substr(0, equals), setting.substr(equals + 1));
+    }
+    for (const char* each : {"--name", "--data", "--node"}) {
+      const CLI::Option* option = app_.get_option_no_throw(each);
+      if (option != nullptr && option->count() > 0) flags_.says_which = true;
     }
     const std::string& name = flags_.name;
     const bool is_name =
@@ -251,12 +267,17 @@ node_options shared_flags::options() const {
   return result;
 }
 
+std::string shared_flags::keys_path() const {
+  return keys.empty() ? default_key_folder() : keys;
+}
+
 std::string shared_flags::data_path() const {
   return data.empty() ? data_folder::default_path(name) : data;
 }
 
 tl::expected<shared_flags, int> parse_words(const command_syntax& syntax, words given) {
   shared_flags flags;
+  flags.name = syntax.default_name;
   command_parser parser(syntax, flags);
   try {
     parser.parse(given);

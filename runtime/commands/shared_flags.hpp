@@ -28,6 +28,7 @@ namespace troupe {
 
 struct shared_flags {
   std::string name = "local";               ///< --name
+  bool says_which = false;                  ///< --name, --data or --node was given.
   std::string data;                         ///< --data; empty: data_folder::default_path()
   std::optional<std::uint16_t> port;        ///< --port
   unsigned shards = 0;                      ///< --shards
@@ -39,6 +40,9 @@ struct shared_flags {
 
   /// The node's options as far as flags give them; without the data folder, which wants taking.
   [[nodiscard]] node_options options() const;
+  std::string keys;                                        ///< --keys, of commands that have it.
+  /// --keys, or the user's own key folder.
+  [[nodiscard]] std::string keys_path() const;
   /// --data, or where a node of that name has it.
   [[nodiscard]] std::string data_path() const;
 };
@@ -48,7 +52,7 @@ struct own_flag {
   std::string_view name;         ///< "--watch"
   std::string_view placeholder;  ///< "N"; empty for a bool.
   std::string_view help;
-  std::variant<bool*, std::string*, std::optional<std::uint64_t>*> value;
+  std::variant<bool*, std::string*, std::optional<std::uint64_t>*, std::vector<std::string>*> value;
 };
 
 struct argument {
@@ -65,6 +69,7 @@ struct command_syntax {
   std::vector<argument> arguments = {};
   std::vector<own_flag> flags = {};
   bool has_node = true;  ///< Whether the flags that describe a node mean anything to it.
+  std::string_view default_name = "local";
 };
 
 /// @return the flags, or the exit status if there is nothing more to do: 0 after `--help`.

@@ -88,7 +88,7 @@ TEST_F(admin_server_test, sends_an_answer_that_goes_on_line_by_line) {
     }};
   });
   std::vector<std::string> lines;
-  const auto ended = client().follow("/v1/config?watch=", [&](std::string_view line) {
+  const auto ended = client().follow("GET", "/v1/config?watch=", {}, [&](std::string_view line) {
     lines.emplace_back(line);
     return true;
   });
@@ -110,7 +110,7 @@ TEST_F(admin_server_test, its_end_is_seen_by_streams_and_waited_for) {
     bool begun = false;
     auto following = client();
     std::thread ender;
-    (void)following.follow("/", [&](std::string_view) {
+    (void)following.follow("GET", "/", {}, [&](std::string_view) {
       begun = true;
       return false;
     });

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/commands/order_sender.hpp"
+
+#include "runtime/commands/progress_display.hpp"
+#include "runtime/commands/terminal.hpp"
+#include "runtime/json_text.hpp"
+#include "runtime/key_files.hpp"
+
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+#include <unistd.h>
+
+namespace troupe {
+namespace {
+
+using json = node_call::json;
+
+// Judged by the controller when it takes the order: long enough for clocks that differ.
+constexpr std::chrono::minutes good_for{15};
+constexpr int attempts = 5;
+constexpr std::chrono::milliseconds between_attempts{400};
+
+// What an interrupted command says; the only way to it from a signal handler.
+struct interruption {
+  char text[512];
+  std::size_t size = 0;
+};
+interruption* volatile told_when_interrupted = nullptr;
+
+void on_interrupt(int) {
+  if (const interruption* what = told_when_interrupted; what != nullptr) {
+    [[maybe_unused]] const auto written = write(STDERR_FILENO, what->text, what->size);
+  }
+  _exit(128 + SIGINT);
+}
+
+/// While it lives, Ctrl-C says that the order goes on.
+class interrupt_notice {
+ public:
+  explicit interrupt_notice(const std::string& id) {
+    const std::string text = "\ninterrupted: the order goes on in the cluster\n  hint: `troupe push --outcome " +
+                             id + "` says how it went\n";
+    what_.size = text.copy(what_.text, sizeof what_.text);
+    told_when_interrupted = &what_;
+    before_ = std::signal(SIGINT, on_interrupt);
+  }
+  ~interrupt_notice() {
+    std::signal(SIGINT, before_);
+    told_when_interrupted = nullptr;
+  }
+  interrupt_notice(const interrupt_notice&) = delete;
+  interrupt_notice& operator=(const interrupt_notice&) = delete;
+
+ private:
+  interruption what_;
+  void (*before_)(int) = nullptr;
+};
+
+int status_of(const json& last) {
+  const std::string error = last.contains("error") ? last["error"].get<std::string>() : "";
+  if (error == "overtaken") return exit_overtaken;
+  if (error == "no_controller" || error == "no_answer") return exit_no_answer;
+  const std::string state = last["state"].get<std::string>();
+  if (state == "partial") return exit_partly;
+  return error.empty() && state != "aborted" ? exit_done : exit_refused;
+}
+
+}  // namespace
+
+std::vector<own_flag> order_words::flags(bool steps) {
+  std::vector<own_flag> all = {
+      {.name = "--app", .placeholder = "NAME", .help = "which app of the cluster [default]", .value = &app},
+      {.name = "--to",
+       .placeholder = "SELECTOR",
+       .help = "only these nodes: labels and a share, zone=eu,20% [all]",
+       .value = &to}};
+  if (!steps) return all;
+  all.push_back({.name = "--require",
+                 .placeholder = "N%",
+                 .help = "goes on when so many of the live nodes are ready [100%]",
+                 .value = &require});
+  all.push_back({.name = "--canary",
+                 .placeholder = "N%",
+                 .help = "this share of the nodes goes first",
+                 .value = &canary});
+  all.push_back({.name = "--watch",
+                 .placeholder = "TIME",
+                 .help = "how long the canary is watched [60s]",
+                 .value = &watch});
+  all.push_back({.name = "--stop-if",
+                 .placeholder = "GATE",
+                 .help = "what ends the canary and goes back: 'errors>1%'",
+                 .value = &stop_if});
+  all.push_back({.name = "--expect",
+                 .placeholder = "N",
+                 .help = "only if release N is what serves; else exit status 5",
+                 .value = &expect});
+  return all;
+}
+
+std::optional<unsigned> percent_of(std::string_view text) {
+  if (text.ends_with('%')) text.remove_suffix(1);
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return {};
+  return number >= 1 && number <= 100 ? std::optional(number) : std::nullopt;
+}
+
+std::optional<std::chrono::milliseconds> duration_of(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || number < 0 || number > 1e7) return {};
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  double ms = number;
+  if (unit == "s" || unit.empty())
+    ms *= 1000;
+  else if (unit == "m")
+    ms *= 60'000;
+  else if (unit == "h")
+    ms *= 3'600'000;
+  else if (unit != "ms")
+    return {};
+  return std::chrono::milliseconds(static_cast<std::int64_t>(ms));
+}
+
+tl::expected<cluster::selector, diagnostic> order_words::selector() const {
+  auto parsed = cluster::selector::parse(to);
+  if (!parsed) {
+    return tl::unexpected(diagnostic{.reason = "--to: " + parsed.error().reason,
+                                     .hint = "labels and a share of the nodes: zone=eu,tier=web,20%"});
+  }
+  return *parsed;
+}
+
+tl::expected<cluster::push_policy, diagnostic> order_words::policy() const {
+  cluster::push_policy policy;
+  const auto wrong = [](const char* flag, const std::string& text, const char* hint) {
+    return tl::unexpected(diagnostic{.reason = std::string(flag) + ": \"" + text + "\" makes no sense",
+                                     .hint = hint});
+  };
+  if (!require.empty()) {
+    const auto share = percent_of(require);
+    if (!share) return wrong("--require", require, "a share of the nodes: 1% to 100%");
+    policy.require_percent = *share;
+  }
+  if (canary.empty()) {
+    if (!watch.empty() || !stop_if.empty()) {
+      return tl::unexpected(diagnostic{.reason = "--watch and --stop-if are of a canary",
+                                       .hint = "--canary 20% makes one"});
+    }
+    return policy;
+  }
+  const auto share = percent_of(canary);
+  if (!share) return wrong("--canary", canary, "a share of the nodes: 1% to 100%");
+  policy.canary_percent = *share;
+  const auto time = duration_of(watch.empty() ? "60s" : watch);
+  if (!time) return wrong("--watch", watch, "a time: 60s, 5m, 500ms");
+  policy.canary_watch = *time;
+  policy.stop_if = stop_if;
+  return policy;
+}
+
+cluster::order new_order(std::string app, cluster::order_body body, std::string message) {
+  const auto now =
+      std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  cluster::order made;
+  made.id = cluster::new_order_id();
+  made.app = std::move(app);
+  made.author = command_author();
+  made.message = std::move(message);
+  made.time = now;
+  made.expires = now + good_for;
+  made.body = std::move(body);
+  return made;
+}
+
+order_sender::ended order_sender::send(const cluster::order& what,
+                                       const std::function<std::string(const json&)>& heading,
+                                       bool steps) {
+  const auto key = signing_key_in(flags_.keys_path());
+  if (!key) {
+    complain(diagnostic{.reason = key.error().reason});
+    return {exit_refused, {}};
+  }
+  const cluster::signed_order sealed = *key ? cluster::signed_order::make(what, **key)
+                                            : cluster::signed_order::make_unsigned(what);
+  progress_display display(!flags_.json && steps, has_colour(stdout));
+  return deliver(sealed, cluster::text(what.id),
+                 [&](const json& news) { display.show(heading(news), news); });
+}
+
+order_sender::ended order_sender::send_signed(const cluster::signed_order& sealed) {
+  const auto what = cluster::order::decode(sealed.bytes);
+  return deliver(sealed, what ? cluster::text(what->id) : std::string(), [](const json&) {});
+}
+
+order_sender::ended order_sender::deliver(const cluster::signed_order& sealed, const std::string& id,
+                                          const std::function<void(const json&)>& show) {
+  const std::string bytes = sealed.encode();
+  const interrupt_notice notice(id);
+  json last;
+  const auto take = [&](const json& news) {
+    last = news;
+    show(news);
+    return !news["done"].get<bool>();
+  };
+  node_call* node = &node_;
+  std::optional<node_call> again;
+  for (int attempt = 1;; ++attempt) {
+    const auto reply = node->try_follow("POST", "/v1/orders", bytes, take);
+    if (reply && !reply->is_success()) return {node->refuse(*reply), {}};
+    if (!last.is_null() && last["done"].get<bool>()) break;
+    const diagnostic problem =
+        reply ? diagnostic{.reason = "the node ended before the order was done"} : reply.error();
+    // Sent again it is answered with its outcome, and not done twice.
+    if (attempt == attempts || problem.reason.ends_with("in time")) {
+      complain(diagnostic{.reason = problem.reason,
+                          .hint = "the order may go on in the cluster: `troupe push --outcome " + id +
+                                  "` says how it went"});
+      if (flags_.json) {
+        say("{\"error\":\"no_answer\",\"reason\":" + json_string(problem.reason) +
+            ",\"id\":" + json_string(id) + '}');
+      }
+      return {exit_no_answer, {}};
+    }
+    std::this_thread::sleep_for(between_attempts);
+    auto other = node_call::to(flags_);
+    if (!other) return {other.error(), {}};
+    again.emplace(std::move(*other));
+    node = &*again;
+  }
+  const int status = status_of(last);
+  if (last.contains("error") && last["error"].is_string()) {
+    complain(diagnostic{.reason = last["reason"].get<std::string>().empty()
+                                      ? last["error"].get<std::string>()
+                                      : last["reason"].get<std::string>()});
+  }
+  return {status, std::move(last)};
+}
+
+}  // namespace troupe

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/test_cluster.hpp"
+
+#include <gtest/gtest.h>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "tests/support/test_client.hpp"
+#include "tests/support/test_node.hpp"
+
+namespace troupe::tests {
+namespace {
+
+constexpr std::string_view announced = "listening on ";
+
+bool is_free(std::uint16_t port) {
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  where.sin_port = htons(port);
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool free = bind(socket, reinterpret_cast<sockaddr*>(&where), sizeof where) == 0;
+  ::close(socket);
+  return free;
+}
+
+}  // namespace
+
+std::uint16_t test_cluster::free_pair(std::vector<std::unique_ptr<free_port>>& held) {
+  // Those of the nodes that run lie beside the first ones, perhaps.
+  for (int i = 0; i < 8; ++i) held.push_back(std::make_unique<free_port>());
+  do held.push_back(std::make_unique<free_port>());
+  while (!is_free(static_cast<std::uint16_t>(held.back()->number() + 1)));
+  return held.back()->number();
+}
+
+test_cluster::test_cluster(options how) : how_(std::move(how)) {
+  // Its announcements need the port behind it, too.
+  std::vector<std::unique_ptr<free_port>> taken;
+  port_ = first_port_.number();
+  while (!is_free(static_cast<std::uint16_t>(port_ + 1))) {
+    taken.push_back(std::make_unique<free_port>());
+    port_ = taken.back()->number();
+  }
+  if (how_.has_keys) {
+    const finished made = run_troupe({"keys", "init", "--keys", keys()});
+    EXPECT_EQ(made.status, 0) << made.err;
+  }
+  for (unsigned i = 0; i < how_.nodes; ++i) start(std::string(1, static_cast<char>('a' + i)));
+}
+
+std::string test_cluster::data(const std::string& name) const {
+  return (folder_.path() / "nodes" / name).string();
+}
+
+void test_cluster::start(const std::string& name, std::vector<std::string> more) {
+  std::error_code ignored;
+  std::filesystem::create_directories(folder_.path() / "nodes", ignored);
+  std::vector<std::string> words{binary_under_test(), "node",     "--name", name, "--data", data(name),
+                                 "--keys",            keys(),     "--port", "0",  "--shards", "1"};
+  if (name == "a")
+    words.insert(words.end(), {"--controller", "--listen", address()});
+  else
+    words.insert(words.end(), {"--join", address()});
+  if (const auto own = how_.flags.find(name); own != how_.flags.end()) {
+    words.insert(words.end(), own->second.begin(), own->second.end());
+  }
+  words.insert(words.end(), more.begin(), more.end());
+  nodes_[name] = std::make_unique<process>(std::move(words));
+  const bool runs = nodes_[name]->wait_for([&](const std::string& out, const std::string&) {
+    return out.find("node " + name) != std::string::npos;
+  });
+  if (!runs) ADD_FAILURE() << "node " << name << " did not start:\n" << nodes_[name]->err();
+}
+
+int test_cluster::stop(const std::string& name, int signal) {
+  nodes_.at(name)->signal(signal);
+  return nodes_.at(name)->wait();
+}
+
+std::string test_cluster::app(const std::string& name, const std::string& word) const {
+  return app_with(name, "server { listen 8080; location / { content_by_lua_block { ngx.say('" + word +
+                            "') } } }");
+}
+
+std::string test_cluster::app_with(const std::string& name, const std::string& http) const {
+  folder_.write("apps/" + name + "/nginx.conf", "events {}\nhttp {\n" + http + "\n}\n");
+  return (folder_.path() / "apps" / name).string();
+}
+
+finished test_cluster::ask(std::vector<std::string> words, const std::string& by) const {
+  words.insert(words.end(), {"--node", data(by), "--keys", keys()});
+  return run_troupe(std::move(words));
+}
+
+nlohmann::json test_cluster::ask_json(std::vector<std::string> words, int status,
+                                      const std::string& by) const {
+  words.emplace_back("--json");
+  const finished done = ask(std::move(words), by);
+  EXPECT_EQ(done.status, status) << done.out << done.err;
+  return nlohmann::json::parse(done.out, nullptr, false);
+}
+
+std::vector<endpoint> test_cluster::listeners(const std::string& name) const {
+  std::vector<endpoint> found;
+  const std::string out = nodes_.at(name)->out();
+  for (std::size_t at = out.find(announced); at != std::string::npos;
+       at = out.find(announced, at + 1)) {
+    const auto end = out.find_first_of(" \n", at + announced.size());
+    if (end == std::string::npos) break;
+    const auto begin = at + announced.size();
+    found.push_back(endpoint::of(std::string_view(out).substr(begin, end - begin)));
+  }
+  return found;
+}
+
+std::string test_cluster::get(const std::string& name, std::string_view path) const {
+  const auto all = listeners(name);
+  return all.empty() ? std::string() : test_client(all.back()).get(path).body;
+}
+
+bool test_cluster::comes_true(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
+}  // namespace troupe::tests
