@@ -358,7 +358,9 @@ TEST(watch, each_save_is_applied_and_errors_are_shown) {
 
 TEST(watch, a_folder_that_another_one_takes_the_place_of_is_watched_on) {
   namespace fs = std::filesystem;
-  test_node node({.conf = saying("one"), .flags = {"--watch"}});
+  const temp_dir data;
+  test_node node({.conf = saying("one"),
+                  .flags = {"--watch", "--data", (data.path() / "data").string()}});
   const fs::path app = node.folder();
   const fs::path fresh = app.string() + ".fresh";
   fs::copy(app, fresh, fs::copy_options::recursive);

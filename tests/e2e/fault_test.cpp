@@ -110,7 +110,9 @@ TEST(fault, kill_9_at_any_moment_of_an_apply_leaves_one_release_whole) {
     EXPECT_EQ(test_client(now.where).get("/word.txt").body, known[active]);
     ASSERT_FALSE(HasFailure()) << "round " << round;
 
-    std::thread killer([&, pause = std::uniform_int_distribution(0, 25'000)(random)] {
+    // On a slow machine no apply ends in so short a time: later, until one has.
+    const int longest = applied > 0 ? 25'000 : 25'000 + round * 10'000;
+    std::thread killer([&, pause = std::uniform_int_distribution(0, longest)(random)] {
       std::this_thread::sleep_for(std::chrono::microseconds(pause));
       now.node->signal(SIGKILL);
     });
