@@ -356,26 +356,6 @@ TEST(watch, each_save_is_applied_and_errors_are_shown) {
   EXPECT_EQ(node.stop(), 0);
 }
 
-TEST(watch, a_folder_that_another_one_takes_the_place_of_is_watched_on) {
-  namespace fs = std::filesystem;
-  const temp_dir data;
-  test_node node({.conf = saying("one"),
-                  .flags = {"--watch", "--data", (data.path() / "data").string()}});
-  const fs::path app = node.folder();
-  const fs::path fresh = app.string() + ".fresh";
-  fs::copy(app, fresh, fs::copy_options::recursive);
-  const fs::path old = app.string() + ".old";
-  fs::rename(app, old);
-  fs::rename(fresh, app);
-  node.edit_conf(saying("two"));
-  EXPECT_TRUE(node.logs("apply release 2 by "));
-  node.edit_conf(saying("three"));
-  EXPECT_TRUE(node.logs("apply release 3 by "));
-  EXPECT_EQ(test_client(node).get("/").body, "three\n");
-  EXPECT_EQ(node.stop(), 0);
-  fs::remove_all(old);
-}
-
 TEST(watch, a_log_that_is_written_all_the_time_puts_no_save_off) {
   test_node node({.conf = saying("one"), .flags = {"--watch"}});
   std::atomic<bool> ended{false};
