@@ -4,13 +4,11 @@
 #include "actors/exchange_actor.hpp"
 
 namespace troupe::actors {
-namespace {
-void send(const caf::strong_actor_ptr& stage, const exchange_ref& exchange) {
-  stage->enqueue(caf::make_mailbox_element(nullptr, caf::make_message_id(), {},
-                                           enter_stage{exchange, exchange->entry}),
-                 &exchange->owner->home());
-}
-}  // namespace
+
+chain::link::link(lua::phase phase, caf::strong_actor_ptr what)
+    : where(phase),
+      actor(std::move(what)),
+      ours(dynamic_cast<stage*>(caf::actor_cast<caf::abstract_actor*>(actor))) {}
 
 void chain::begin(const exchange_ref& exchange) const {
   exchange->stages = this;
@@ -30,12 +28,12 @@ void chain::pass_on(const exchange_ref& exchange, verdict v) const {
       enter(exchange, index);
       return;
     }
-    case verdict::leave: exchange->owner->tell(leave_chain{exchange, exchange->entry}); return;
+    case verdict::leave: exchange->owner->home().letters().leave_chain(exchange); return;
   }
 }
 
 void chain::enter_again(const exchange_ref& exchange) const {
-  send(links_[exchange->x.position].stage, exchange);
+  exchange->owner->home().letters().enter_stage(exchange);
 }
 
 void chain::enter(const exchange_ref& exchange, std::size_t index) const {
@@ -47,11 +45,25 @@ void chain::enter(const exchange_ref& exchange, std::size_t index) const {
   x.step = 0;
   x.stage_entered = false;
   ++exchange->entry;
+  letters& letters = exchange->owner->home().letters();
   if (index < links_.size()) {
-    send(links_[index].stage, exchange);
+    letters.enter_stage(exchange);
   } else {
-    exchange->owner->tell(leave_chain{exchange, exchange->entry});
+    letters.leave_chain(exchange);
   }
+}
+
+void chain::work(const exchange_ref& exchange) const {
+  const link& at = links_[exchange->x.position];
+  if (at.ours == nullptr) {
+    at.actor->enqueue(caf::make_mailbox_element(nullptr, caf::make_message_id(), {},
+                                                enter_stage{exchange, exchange->entry}),
+                      &exchange->owner->home());
+    return;
+  }
+  if (at.ours->run([&] { at.ours->enter(exchange); })) return;
+  // Somebody killed it: nobody else will answer.
+  pass_on(exchange, finish(*exchange, 500));
 }
 
 }  // namespace troupe::actors

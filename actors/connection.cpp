@@ -63,9 +63,6 @@ caf::strong_actor_ptr connection::accept(shard& home, net::unique_fd socket, con
 
 caf::behavior connection::make_behavior() {
   return {
-      [this](leave_chain& message) { leave(message.exchange, message.entry); },
-      [this](wake_up& message) { handle(message); },
-      [this](stage_due& message) { stage_is_due(message); },
       [this](close_gracefully) {
         draining_ = true;
         if (state_ != state::idle) return;

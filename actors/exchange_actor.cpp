@@ -57,12 +57,12 @@ void exchange_actor::enter_again_after(std::int64_t ms) {
 }
 
 void exchange_actor::stage_timer::on_timer() noexcept {
-  self->tell(stage_due{self->current_, self->current_->entry});
+  self->home().letters().stage_due(self->current_, self->current_->entry);
 }
 
-void exchange_actor::stage_is_due(const stage_due& message) {
+void exchange_actor::stage_is_due(const exchange_ref& exchange, std::uint32_t entry) {
   // It may come too late: for a stage that was left, or for an exchange that has ended.
-  if (!current_ || &*message.exchange != &*current_ || message.entry != current_->entry) return;
+  if (!current_ || &*exchange != &*current_ || entry != current_->entry) return;
   enter_again();
 }
 

@@ -40,27 +40,14 @@ public:
     return current_ ? &*current_ : nullptr;
   }
 
-protected:
-  [[nodiscard]] bool is_hot(message_type type) const noexcept final {
-    return type == &typeid(leave_chain) || type == &typeid(wake_up) ||
-           type == &typeid(begin_work) || type == &typeid(stage_due);
-  }
-  void receive(message_type type, caf::type_erased_tuple& content) final {
-    if (type == &typeid(leave_chain)) {
-      const auto& message = content.get_as<leave_chain>(0);
-      leave(message.exchange, message.entry);
-    } else if (type == &typeid(wake_up)) {
-      handle(content.get_as<wake_up>(0));
-    } else if (type == &typeid(begin_work)) {
-      on_begin();
-    } else {
-      stage_is_due(content.get_as<stage_due>(0));
-    }
-  }
+  // --- Letters ------------------------------------------------------------------------------------
+  /// The stages are through with the exchange.
+  void leave(const exchange_ref& exchange, std::uint32_t entry);
+  /// What its stage waited for is over.
+  void stage_is_due(const exchange_ref& exchange, std::uint32_t entry);
 
+protected:
   // --- What a derived class does ----------------------------------------------------------------
-  /// The message begin_work.
-  virtual void on_begin() {}
   /// Writes the head that `x` describes; it is complete.
   virtual void send_head(net::exchange& x) = 0;
   /// Takes body_out, frames it and lets it go; `last`: nothing follows.
@@ -80,10 +67,6 @@ protected:
   void begin(exchange_ref exchange);
   /// As begin(), for an exchange that is refused before any phase: finish() follows.
   void adopt(exchange_ref exchange);
-  /// For the message leave_chain.
-  void leave(const exchange_ref& exchange, std::uint32_t entry);
-  /// For the message stage_due.
-  void stage_is_due(const stage_due& message);
   /// The body that was waited for is here.
   void body_arrived(net::exchange& x);
   /// The client has gone and the location wants to know: its callback runs, or the handler ends.

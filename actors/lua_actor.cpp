@@ -17,20 +17,21 @@ lua::mail_address lua_actor::start(shard& home, std::shared_ptr<shard_release> r
                                    lua::actor_start what) {
   auto made = spawn_on<lua_actor>(home, std::move(release), std::move(what));
   made.self->self_ = made.handle;
-  made.self->tell(begin_work{});
+  home.letters().begin(*made.self);
   return made.self->mailbox().address();
 }
 
 caf::behavior lua_actor::make_behavior() {
-  return {[this](begin_work) {
-            if (release_ != nullptr) run("init", what_.arguments);
-          },
-          [this](wake_up& message) { handle(message); }, [this](closed) { quit(); }};
+  return {[this](closed) { quit(); }};
+}
+
+void lua_actor::on_begin() {
+  if (release_ != nullptr) work("init", what_.arguments);
 }
 
 void lua_actor::on_exit() { end("killed"); }
 
-void lua_actor::run(const char* how, const lua::carried_message& arguments) {
+void lua_actor::work(const char* how, const lua::carried_message& arguments) {
   lua_State* from = release_->machine().state();
   lua_checkstack(from, static_cast<int>(arguments.size()) + 4);
   lua_getfield(from, LUA_REGISTRYINDEX, "troupe.actor_loop");
@@ -77,7 +78,7 @@ void lua_actor::move(lua_State* results, int state) {
   if (release_ == nullptr) return end("node stops");
   lua::carried_message arguments;
   arguments.push_back(std::move(*carried));
-  run("code_change", arguments);
+  work("code_change", arguments);
 }
 
 void lua_actor::end(std::string reason) noexcept {

@@ -26,12 +26,13 @@ public:
   lua_actor(caf::actor_config& config, shard& home, std::shared_ptr<shard_release> release,
             lua::actor_start what);
 
-  /// Makes the actor; it begins with its first message. @return its address.
+  /// Makes the actor; it begins with its first letter. @return its address.
   static lua::mail_address start(shard& home, std::shared_ptr<shard_release> release,
                                  lua::actor_start what);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
+  void on_begin() override;
   const char* name() const override { return "troupe.lua"; }
 
   // lua::script_host
@@ -42,7 +43,7 @@ protected:
 
 private:
   [[nodiscard]] lua::mailbox& mailbox() { return home().mail().of(mail_); }
-  void run(const char* how, const lua::carried_message& arguments);
+  void work(const char* how, const lua::carried_message& arguments);
   void move(lua_State* results, int state);
   void end(std::string reason) noexcept;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The messages between the actors of a shard, and their CAF type ids. They hold pointers and stay on
-// their shard; between nodes other messages travel (cluster/).
+// The CAF messages to the actors of a shard, and their type ids. They hold pointers and stay on their
+// shard, where letters.hpp carries most of what is said; between nodes other messages travel (cluster/).
 //
 // Source   https://actor-framework.readthedocs.io/en/0.17.6/ "Type IDs", "Messaging".
 #pragma once
@@ -39,23 +39,9 @@ private:
   exchange_box* box_ = nullptr;
 };
 
-/// To a stage: carry this exchange through your phase.
-/// A message whose entry is no longer the exchange's comes too late and is dropped.
+/// To an actor that an embedder puts in the place of a stage: carry this exchange through your phase.
+/// A message whose entry is no longer the exchange's comes too late; drop it.
 struct enter_stage {
-  exchange_ref exchange;
-  std::uint32_t entry = 0;
-};
-/// To the owner of an exchange: the stages are through with it.
-struct leave_chain {
-  exchange_ref exchange;
-  std::uint32_t entry = 0;
-};
-/// To a script actor: what its coroutine waited for is over.
-struct wake_up {
-  std::uint64_t token;
-};
-/// To the owner of an exchange: what its stage waited for is over.
-struct stage_due {
   exchange_ref exchange;
   std::uint32_t entry = 0;
 };
@@ -63,8 +49,6 @@ struct stage_due {
 struct close_gracefully {};
 /// To itself: the client ended its side before its request got anywhere; look what that means.
 struct client_ended {};
-/// To a new actor: begin.
-struct begin_work {};
 /// To itself: the socket is gone, end.
 struct closed {};
 
@@ -72,20 +56,12 @@ struct closed {};
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe, first_custom_type_id)
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::enter_stage))
-CAF_ADD_TYPE_ID(troupe, (troupe::actors::leave_chain))
-CAF_ADD_TYPE_ID(troupe, (troupe::actors::wake_up))
-CAF_ADD_TYPE_ID(troupe, (troupe::actors::stage_due))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::close_gracefully))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::closed))
 CAF_ADD_TYPE_ID(troupe, (troupe::actors::client_ended))
-CAF_ADD_TYPE_ID(troupe, (troupe::actors::begin_work))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::enter_stage)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::leave_chain)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::wake_up)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::stage_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::close_gracefully)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::closed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::client_ended)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::begin_work)

@@ -44,7 +44,12 @@ bool shard::drain() {
   // New mail that handlers cause is run in the same call, so that a request passes all its stages
   // before the loop looks at sockets again; bounded by what arrives, not by time.
   int rounds = 0;
-  while (!queue_.empty() && rounds++ < 64) {
+  while (rounds++ < 64) {
+    letters_.deliver();
+    if (queue_.empty()) {
+      if (letters_.empty()) return false;
+      continue;
+    }
     batch_.swap(queue_);
     for (caf::resumable* actor : batch_) {
       switch (actor->resume(this, throughput)) {
@@ -56,7 +61,7 @@ bool shard::drain() {
     }
     batch_.clear();
   }
-  return !queue_.empty();
+  return true;
 }
 
 void shard::start() {

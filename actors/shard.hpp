@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "actors/idle_actors.hpp"
+#include "actors/letters.hpp"
 #include "lua/post_office.hpp"
 #include "lua/slice.hpp"
 #include "net/client_services.hpp"
@@ -63,6 +64,8 @@ public:
   /// Pools and resolvers of what runs here. Thread: shard.
   [[nodiscard]] net::client_services& services() noexcept { return services_; }
   [[nodiscard]] lua::post_office& mail() noexcept { return mail_; }
+  /// Mail between actors that live here. Thread: shard.
+  [[nodiscard]] class letters& letters() noexcept { return letters_; }
   [[nodiscard]] exchange_pool& exchanges() noexcept { return *exchanges_; }
   [[nodiscard]] idle_actors& idle_subrequests() noexcept { return idle_subrequests_; }
   [[nodiscard]] idle_actors& idle_timers() noexcept { return idle_timers_; }
@@ -104,6 +107,7 @@ private:
   std::vector<caf::resumable*> queue_;
   std::vector<caf::resumable*> batch_;
   std::unique_ptr<exchange_pool> exchanges_;
+  class letters letters_;  ///< Before exchanges_ goes.
   idle_actors idle_subrequests_;
   idle_actors idle_timers_;
   std::shared_ptr<shard_release> current_;

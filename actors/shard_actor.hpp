@@ -3,16 +3,15 @@
 // The base of every actor of ours: a CAF actor that lives on a shard. Whoever sends it mail, from
 // whatever thread, it runs on its home shard.
 //
-// The few messages that carry an exchange along its way are taken straight from the mailbox and given
-// to receive(); all others go through CAF's behaviours. A hop costs a third of the instructions so.
+// What carries an exchange along its way and what wakes a script are letters of the shard (letters.hpp);
+// all other messages go through CAF's mailboxes.
 //
-// Source   caf/event_based_actor.hpp and scheduled_actor.cpp of CAF 0.17.6: enqueue() and resume()
-//          are its scheduling hooks.
+// Source   caf/event_based_actor.hpp and scheduled_actor.cpp of CAF 0.17.6: enqueue() is its
+//          scheduling hook; run() does what resume() does around a message.
 // Thread   messages are handled on the home shard; sending to it: any.
 #pragma once
 
 #include <caf/all.hpp>
-#include <typeinfo>
 #include <utility>
 
 #include "actors/messages.hpp"
@@ -28,11 +27,19 @@ public:
     caf::event_based_actor::enqueue(std::move(message), &home_);
   }
 
-  resume_result resume(caf::execution_unit* unit, std::size_t most_messages) override;
+  /// Does `work` as this actor: what it handles a letter with. Not from within an actor.
+  /// @return false, and nothing was done: it has ended.
+  template <class Work>
+  bool run(Work work) {
+    if (!begin_run()) return false;
+    work();
+    end_run();
+    return true;
+  }
 
   [[nodiscard]] shard& home() const noexcept { return home_; }
 
-  /// A message to this actor with as little ceremony as CAF allows: one allocation.
+  /// A message into its mailbox.
   template <class Message>
   void tell(Message&& message) {
     enqueue(caf::make_mailbox_element(nullptr, caf::make_message_id(), {},
@@ -40,15 +47,10 @@ public:
             &home_);
   }
 
-protected:
-  /// The type of a message. CAF's own type_token() is the same for all types that are not its own.
-  using message_type = const std::type_info*;
-
-  /// Whether receive() takes messages of this type.
-  [[nodiscard]] virtual bool is_hot(message_type type) const noexcept = 0;
-  virtual void receive(message_type type, caf::type_erased_tuple& content) = 0;
-
 private:
+  bool begin_run();
+  void end_run();
+
   shard& home_;
 };
 

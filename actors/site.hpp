@@ -125,6 +125,7 @@ struct site {
   std::int64_t init_timeout_ms = 30'000;  ///< lua_init_timeout; 0: any time.
   std::size_t max_live_releases = 3;
   std::int64_t drain_timeout_ms = 30'000;
+  std::int64_t shutdown_timeout_ms = 0;  ///< worker_shutdown_timeout; 0: any time.
   std::vector<std::int64_t> drain_times;  ///< Of `on_release drain`, each once.
   /// What its VMs point to: it lives as long as they do.
   std::vector<std::shared_ptr<lua::shared_dict>> kept_dicts;

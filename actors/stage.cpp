@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/stage.hpp"
 
+#include <exception>
+
 #include "actors/chain.hpp"
 
 namespace troupe::actors {
 
-void stage::enter(const enter_stage& message) {
-  const exchange_ref& exchange = message.exchange;
+void stage::enter(const exchange_ref& exchange) {
   exchange_box& box = *exchange;
-  if (box.owner == nullptr) return;  // Its client and its actor have gone.
-  if (box.entry != message.entry) return;
-  const verdict v = handle(box);
-  if (box.entry == message.entry) box.stages->pass_on(exchange, v);
+  const std::uint32_t entry = box.entry;
+  verdict v = verdict::leave;
+  try {
+    v = handle(box);
+  } catch (const std::exception& error) {
+    if (box.entry != entry) return;
+    if (box.x.enabled(net::log_level::error)) {
+      box.x.write(net::log_level::error, std::string("a stage failed: ") + error.what());
+    }
+    v = finish(box, box.x.header_sent ? -1 : 500);
+  }
+  if (box.entry == entry) box.stages->pass_on(exchange, v);
 }
 
 caf::behavior stage::make_behavior() {
-  return {[this](enter_stage& message) { enter(message); }};
-}
-
-void stage::receive(message_type, caf::type_erased_tuple& content) {
-  enter(content.get_as<enter_stage>(0));
+  // An actor with no behaviour would end. Letters go past this one.
+  return {[](closed) {}};
 }
 
 }  // namespace troupe::actors

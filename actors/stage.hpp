@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A stage: the actor that carries exchanges through one phase. It is told `enter_stage`, does its
-// work on the exchange and passes it on. Stages keep nothing about an exchange between messages;
+// A stage: the actor that carries exchanges through one phase. A letter brings it an exchange, it does its
+// work on that and passes it on. Stages keep nothing about an exchange between messages;
 // what a stage has to remember while it waits is in the exchange (`step`).
 //
 // A stage that has to wait returns `wait`. When what it waited for is over, the owner of the
@@ -37,19 +37,14 @@ class stage : public shard_actor {
 public:
   stage(caf::actor_config& config, shard& home) : shard_actor(config, home) {}
 
-  /// Does the stage's work, or the next part of it (exchange.stage_entered).
+  /// Does the stage's work, or the next part of it (exchange.stage_entered). An exception of the standard
+  /// library is logged and ends the exchange with 500.
   virtual verdict handle(exchange_box& box) = 0;
 
+  /// For the letter that brings an exchange.
+  void enter(const exchange_ref& exchange);
+
   caf::behavior make_behavior() override;
-
-protected:
-  [[nodiscard]] bool is_hot(message_type type) const noexcept final {
-    return type == &typeid(enter_stage);
-  }
-  void receive(message_type type, caf::type_erased_tuple& content) final;
-
-private:
-  void enter(const enter_stage& message);
 };
 
 /// Ends the exchange with a status: `return finish(box, 404);`.

@@ -16,7 +16,7 @@ class stage_subrequest final : public net::subrequest {
 public:
   explicit stage_subrequest(exchange_box& parent) : parent_(parent) {}
   void on_answered() noexcept override {
-    parent_.owner->tell(stage_due{exchange_ref(&parent_), parent_.entry});
+    parent_.owner->home().letters().stage_due(exchange_ref(&parent_), parent_.entry);
   }
 
 private:

@@ -33,17 +33,11 @@ void subrequest_actor::start(shard& home, exchange_ref parent, net::subrequest& 
   self.asked_ = &asked;
   self.has_begun_ = false;
   asked.runner = &self;
-  self.tell(begin_work{});
+  home.letters().begin(self);
 }
 
 caf::behavior subrequest_actor::make_behavior() {
-  return {
-      [this](begin_work) { on_begin(); },
-      [this](leave_chain& message) { leave(message.exchange, message.entry); },
-      [this](wake_up& message) { handle(message); },
-      [this](stage_due& message) { stage_is_due(message); },
-      [this](closed) { quit(); },
-  };
+  return {[this](closed) { quit(); }};
 }
 
 // Also the way out when somebody killed this actor: its parent must not wait for ever.
@@ -66,7 +60,7 @@ void subrequest_actor::abandon() noexcept {
 
 void subrequest_actor::end() noexcept {
   parent_ = {};
-  if (!has_begun_) return;  // Its first message is still to come.
+  if (!has_begun_) return;  // Its first letter is still to come.
   if (!home().idle_subrequests().give(self_)) tell(closed{});
   self_ = nullptr;
 }

@@ -22,11 +22,12 @@ public:
 
   subrequest_actor(caf::actor_config& config, shard& home);
 
-  /// Makes the actor, or takes one that rests; it begins with its first message.
+  /// Makes the actor, or takes one that rests; it begins with its first letter.
   static void start(shard& home, exchange_ref parent, net::subrequest& asked);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
+  void on_begin() override;
   const char* name() const override { return "troupe.subrequest"; }
 
   // net::exchange_owner
@@ -49,14 +50,13 @@ protected:
 
 private:
   void abandon() noexcept override;
-  void on_begin() override;
   void take_over_body(net::exchange& x);
   void end() noexcept;
 
   caf::strong_actor_ptr self_;  ///< Keeps this alive until it has ended.
   exchange_ref parent_;
   net::subrequest* asked_ = nullptr;  ///< Null: nobody waits.
-  bool has_begun_ = false;      ///< The message that begins the present work has come.
+  bool has_begun_ = false;      ///< The letter that begins the present work has come.
 };
 
 }  // namespace troupe::actors

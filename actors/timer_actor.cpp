@@ -36,13 +36,11 @@ void timer_actor::start(shard& home, std::shared_ptr<shard_release> release,
   self.number_ = home.next_connection_number();
   self.was_told_ = false;
   home.add(self);
-  self.tell(begin_work{});
+  home.letters().begin(self);
 }
 
 caf::behavior timer_actor::make_behavior() {
-  return {[this](begin_work) { run(); },
-          [this](wake_up& message) { handle(message); },
-          [this](closed) { quit(); }};
+  return {[this](closed) { quit(); }};
 }
 
 // Also the way out when somebody killed this actor: it must not rest.
@@ -52,7 +50,7 @@ void timer_actor::on_exit() {
   self_ = nullptr;
 }
 
-void timer_actor::run() {
+void timer_actor::on_begin() {
   was_told_ = true;
   if (release_ == nullptr) return rest();  // Ended before it began.
   if (!release_->machine().timers().begin(timer_)) return end();
@@ -88,7 +86,7 @@ void timer_actor::end() noexcept {
 }
 
 void timer_actor::rest() noexcept {
-  if (!was_told_ || self_ == nullptr) return;  // Its first message is still to come, or it is over.
+  if (!was_told_ || self_ == nullptr) return;  // Its first letter is still to come, or it is over.
   if (!home().idle_timers().give(self_)) tell(closed{});
   self_ = nullptr;
 }

@@ -23,24 +23,16 @@ class timer_actor final : public script_actor, private resident {
 public:
   timer_actor(caf::actor_config& config, shard& home);
 
-  /// Makes the actor, or takes one that rests; it begins with its first message.
+  /// Makes the actor, or takes one that rests; it begins with its first letter.
   static void start(shard& home, std::shared_ptr<shard_release> release, lua::due_timer timer);
 
   caf::behavior make_behavior() override;
   void on_exit() override;
   const char* name() const override { return "troupe.timer"; }
 
+  void on_begin() override;
+
 protected:
-  [[nodiscard]] bool is_hot(message_type type) const noexcept override {
-    return type == &typeid(begin_work) || script_actor::is_hot(type);
-  }
-  void receive(message_type type, caf::type_erased_tuple& content) override {
-    if (type == &typeid(begin_work)) {
-      run();
-    } else {
-      script_actor::receive(type, content);
-    }
-  }
   void on_progress(lua::script& resumed) override;
 
 private:
@@ -59,7 +51,6 @@ private:
   void end_with(const shard_release& release, std::int64_t drain_ms) noexcept override {
     if (drain_ms < 0 && release_.get() == &release) end();
   }
-  void run();
   void end() noexcept;
   void rest() noexcept;
 
@@ -68,7 +59,7 @@ private:
   lua::due_timer timer_;
   timer_log log_;
   std::uint64_t number_ = 0;
-  bool was_told_ = false;  ///< The message that begins the present work has come.
+  bool was_told_ = false;  ///< The letter that begins the present work has come.
   std::optional<lua::script> script_;
 };
 

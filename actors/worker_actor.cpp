@@ -41,7 +41,7 @@ void worker_actor::run(shard& home, std::shared_ptr<shard_release> release, int 
 }
 
 caf::behavior worker_actor::make_behavior() {
-  return {[this](wake_up& message) { handle(message); }, [this](closed) { quit(); }};
+  return {[this](closed) { quit(); }};
 }
 
 void worker_actor::on_progress(lua::script& resumed) {
