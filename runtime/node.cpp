@@ -39,6 +39,12 @@ struct shard_place {
   std::optional<shard_releases> releases;  ///< Thread: shard.
   shard_listeners listeners;               ///< Thread: shard.
   bool is_stopping = false;                ///< Thread: shard.
+
+  /// worker_shutdown_timeout: ends at once what a graceful stop waits for. Thread: shard.
+  struct : net::timer {
+    actors::shard* home = nullptr;
+    void on_timer() noexcept override { home->hurry(); }
+  } most_stop_time;
 };
 
 class system_config final : public caf::actor_system_config {
@@ -515,6 +521,7 @@ tl::expected<prepared_release, diagnostics> node::prepare_start() {
 // On the shard's thread: nothing is connected any more.
 void node::impl::end(shard_place& place) {
   actors::shard& home = *place.shard;
+  home.loop().timers().cancel(place.most_stop_time);
   auto finish = [&home] {
     home.use(nullptr);
     // Workers of a reload that comes too late.
@@ -537,7 +544,14 @@ void node::impl::stop_shards(stop_mode mode) {
       }
       const bool gracefully = mode != stop_mode::fast;
       if (mode == stop_mode::handed_over) place.shard->idle_grace(handed_over_idle_ms);
-      if (gracefully) place.releases->wind_up();
+      if (gracefully) {
+        place.releases->wind_up();
+        const auto& release = place.shard->current();
+        if (const auto ms = release ? release->configuration().shutdown_timeout_ms : 0; ms > 0) {
+          place.most_stop_time.home = place.shard.get();
+          place.shard->loop().timers().arm(place.most_stop_time, ms);
+        }
+      }
       place.shard->end_residents(gracefully, [this, &place] { end(place); });
     });
   }

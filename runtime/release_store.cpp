@@ -78,15 +78,6 @@ commit_refusal refused(diagnostic problem) {
 
 }  // namespace
 
-diagnostic to_diagnostic(const cluster::refusal& why) {
-  // The reason names the file already.
-  return {.reason = why.reason,
-          .hint = why.errc == cluster::refusal_errc::damaged ||
-                          why.errc == cluster::refusal_errc::missing
-                      ? "apply the app again: the store then takes the content anew"
-                      : ""};
-}
-
 struct release_store::state {
   state(std::string folder, std::shared_ptr<database> data, cluster::blob_store blobs,
         cluster::disk files)

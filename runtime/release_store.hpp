@@ -13,6 +13,7 @@
 #include "cluster/blob_store.hpp"
 #include "cluster/manifest.hpp"
 #include "runtime/config_values.hpp"
+#include "runtime/refusal_diagnostic.hpp"
 #include "runtime/release_diff.hpp"
 #include "troupe/diagnostic.hpp"
 
@@ -116,8 +117,5 @@ class release_store {
   explicit release_store(std::unique_ptr<state> s);
   std::unique_ptr<state> state_;
 };
-
-/// A refusal of the bytes as a diagnostic.
-diagnostic to_diagnostic(const cluster::refusal& why);
 
 }  // namespace troupe

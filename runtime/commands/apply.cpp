@@ -11,7 +11,7 @@
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/json_text.hpp"
-#include "runtime/release_store.hpp"
+#include "runtime/refusal_diagnostic.hpp"
 
 namespace troupe {
 namespace {

@@ -7,9 +7,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "net/query_args.hpp"
-#include "net/uri.hpp"
-#include "runtime/commands/link_way.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/data_folder.hpp"
 #include "runtime/json_text.hpp"
@@ -76,23 +73,6 @@ bool is_address(const std::string& node) {
          node.find_first_not_of("0123456789", colon + 1) == std::string::npos;
 }
 
-admin_request request_of(std::string_view method, const std::string& target,
-                         std::string_view body) {
-  admin_request asked{.method = std::string(method), .path = {}, .query = {}, .body = std::string(body),
-                      .peer = {getpid(), getuid()}};
-  const std::size_t question = std::min(target.find('?'), target.size());
-  net::unescape_uri(asked.path, std::string_view(target).substr(0, question), false);
-  std::string_view rest = std::string_view(target).substr(std::min(question + 1, target.size()));
-  for (net::query_arg pair; net::take_query_arg(rest, pair);) {
-    std::string key;
-    std::string value;
-    net::unescape_uri(key, pair.key, true);
-    net::unescape_uri(value, pair.value, true);
-    if (!key.empty()) asked.query.insert_or_assign(std::move(key), std::move(value));
-  }
-  return asked;
-}
-
 }  // namespace
 
 node_call::node_call(bool json) : json_(json) {}
@@ -112,11 +92,9 @@ tl::expected<node_call, int> node_call::to(const shared_flags& flags) {
     return tl::unexpected<int>(exit_no_answer);
   };
   if (is_address(flags.node)) {
-    auto link = open_link(flags.node, flags.keys_path(), deadline);
-    if (!link) return unreachable({.reason = link.error().reason, .hint = {}});
+    auto link = open_link_line(flags.node, flags.keys_path(), deadline);
+    if (!link) return unreachable(link.error());
     made.link_ = std::move(*link);
-    made.over_link_ = std::make_unique<cluster_api>(cluster_api::parts{
-        .way = *made.link_, .name = {}, .watch_every = std::chrono::milliseconds(500)});
     return made;
   }
   auto client = flags.says_which
@@ -130,9 +108,7 @@ tl::expected<node_call, int> node_call::to(const shared_flags& flags) {
 tl::expected<admin_client::reply, diagnostic> node_call::try_ask(std::string_view method,
                                                                  const std::string& target,
                                                                  std::string_view body) {
-  if (client_) return client_->ask(method, target, body);
-  admin_response answer = over_link_->answer(request_of(method, target, body));
-  return admin_client::reply{answer.status, std::move(answer.body)};
+  return client_ ? client_->ask(method, target, body) : link_->ask(method, target, body);
 }
 
 tl::expected<admin_client::reply, diagnostic> node_call::try_follow(
@@ -142,11 +118,8 @@ tl::expected<admin_client::reply, diagnostic> node_call::try_follow(
     const json value = json::parse(line, nullptr, false);
     return value.is_discarded() || on_line(value);
   };
-  if (client_) return client_->follow(method, target, body, take);
-  const admin_response answer = over_link_->answer(request_of(method, target, body));
-  if (!answer.stream) return admin_client::reply{answer.status, answer.body};
-  answer.stream([&](std::string_view line) { return line.empty() || take(line); });
-  return admin_client::reply{answer.status, {}};
+  return client_ ? client_->follow(method, target, body, take)
+                 : link_->follow(method, target, body, take);
 }
 
 tl::expected<json, int> node_call::cluster() {

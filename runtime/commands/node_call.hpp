@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A command that asks a running node over its control socket, or over a link of the cluster: finds the node that the flags mean,
-// asks, and turns what goes wrong into messages and exit statuses.
+// A command that asks a running node over its control socket, or over a link of the cluster: finds the
+// node that the flags mean, asks, and turns what goes wrong into messages and exit statuses.
 //
 // Source   docs/admin-api.md; docs/getting-started.md, "Exit status".
 // Thread   main.
@@ -15,7 +15,7 @@
 #include <tl/expected.hpp>
 
 #include "runtime/admin_client.hpp"
-#include "runtime/cluster_api.hpp"
+#include "runtime/commands/node_line.hpp"
 #include "runtime/commands/shared_flags.hpp"
 
 namespace troupe {
@@ -56,8 +56,7 @@ class node_call {
                                                                       std::string_view body);
 
   std::optional<admin_client> client_;
-  std::unique_ptr<cluster_way> link_;  ///< In place of `client_`: --node host:port.
-  std::unique_ptr<cluster_api> over_link_;
+  std::unique_ptr<node_line> link_;  ///< In place of `client_`: --node host:port.
   bool json_;
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tests/support/test_client.hpp"
+#include "tests/support/test_connection.hpp"
 #include "tests/support/test_node.hpp"
 
 namespace troupe::tests {
@@ -66,6 +67,19 @@ TEST(process, leaves_gracefully_when_its_code_asks) {
   const auto lines = node.log_lines(level::warn);
   EXPECT_EQ(lines.size(), 2U) << "one a shard";
   EXPECT_TRUE(node.logs("gracefully shutting down, as ngx.process asks"));
+}
+
+// Without it the stop would wait for these requests, a minute.
+TEST(process, closes_what_is_open_when_worker_shutdown_timeout_is_over) {
+  test_node node({.shards = 2, .conf = R"(
+      server { listen @port@; location = / { content_by_lua_block {
+          ngx.print("begun") ngx.flush(true) ngx.sleep(60) ngx.print("ended") } } })",
+                  .main = "worker_shutdown_timeout 100ms;"});
+  test_connection waiting(node.listener());
+  waiting.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  waiting.read_until("begun");
+  EXPECT_EQ(node.stop(), 0);
+  EXPECT_EQ(waiting.read_rest().find("ended"), std::string::npos);
 }
 
 }  // namespace troupe::tests

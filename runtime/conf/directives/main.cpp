@@ -56,6 +56,12 @@ void rlimit_core(builder& b, const directive& d) {
 
 void working_directory(builder& b, const directive& d) { b.process().working_directory = d.args[0]; }
 
+void shutdown_timeout(builder& b, const directive& d) {
+  const auto time = parse_time(d.name, d.args[0]);
+  if (!time) return b.fail(d, time.error());
+  b.site().shutdown_timeout_ms = time->count();
+}
+
 void error_log(builder& b, const directive& d) {
   auto target = parse_error_log(d.args);
   if (!target) {
@@ -127,7 +133,11 @@ constexpr directive_row rows[] = {
      .syntax = "folder", .merge = merging::none, .help = "The process's working directory.",
      .apply = working_directory, .once = true},
     {.name = "worker_shutdown_timeout", .contexts = context::main, .arguments = takes::one,
-     .syntax = "time", .merge = merging::none, .help = "How long a graceful stop may take.", .apply = accept, .once = true},
+     .syntax = "time", .merge = merging::none, .help = "How long a graceful stop may take, also that of a process whose place another has taken "
+             "(`troupe upgrade`). Then what is still open is closed. Without it a stop waits for the last "
+             "request. What a new release means for requests under way is said by `on_release` and "
+             "`drain_timeout`.",
+     .apply = shutdown_timeout, .once = true},
     {.name = "timer_resolution", .contexts = context::main, .arguments = takes::one,
      .syntax = "time", .merge = merging::none, .help = "Accepted; time is read once a turn of the loop.", .apply = accept},
     {.name = "worker_priority", .contexts = context::main, .arguments = takes::one,
