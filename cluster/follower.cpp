@@ -288,6 +288,8 @@ void follower::impl::on_beacon(const beacon& what, instant now) {
     if (what.at == at) {
       lacks = false;
       if (trouble.empty()) set_trouble({});
+      // A beacon that comes before the welcome has shown all that there was to ask for.
+      if (!asking.is_asking()) say_hello(now);
       return;
     }
     if (what.at.is_before(at)) return;  // it was on its way while a change overtook it
