@@ -338,7 +338,10 @@ void controller::impl::pump() {
 /// It is in the log, and only from now on anybody may hear of it.
 void controller::impl::appended(const order& what, const change& in, std::string snapshot,
                                 const position& before) {
-  const auto keys = curves();
+  // A list of all nodes: not with each value.
+  const bool may_cut = std::holds_alternative<trust_order>(what.body) ||
+                       std::holds_alternative<member_order>(what.body);
+  const auto keys = may_cut ? curves() : std::map<std::string, std::string>();
   if (auto applied = state.apply(in, signature_check::done); !applied) {
     // judge() took it: the state and the log are not one any more.
     say(log_level::error,
@@ -347,7 +350,7 @@ void controller::impl::appended(const order& what, const change& in, std::string
     return;
   }
   lower.announce(topic_changes, announcement{in, inline_blobs(what, in)});
-  cut_those_gone(keys);
+  if (may_cut) cut_those_gone(keys);
   if (std::holds_alternative<checkpoint_order>(what.body)) {
     checkpointed = in.seq;
     is_checkpointing = false;

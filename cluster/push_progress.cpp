@@ -57,6 +57,19 @@ push_progress::counts push_progress::count(const membership& members, instant no
   return result;
 }
 
+bool push_progress::waits_for_somebody(const membership& members, instant now) {
+  const auto is_open = [&](const auto& entry) {
+    return entry.second.is_due && members.is_live(entry.first, now);
+  };
+  // Once around, from the one that was waited for last.
+  const auto last = nodes_.lower_bound(waited_for_);
+  auto found = std::find_if(last, nodes_.end(), is_open);
+  if (found == nodes_.end()) found = std::find_if(nodes_.begin(), last, is_open);
+  if (found == nodes_.end() || (found == last && !is_open(*found))) return false;
+  waited_for_ = found->first;
+  return true;
+}
+
 std::string push_progress::first_refusal() const {
   for (const auto& [name, one] : nodes_) {
     if (one.state == node_outcome::refused) return name + ": " + one.reason;
@@ -87,7 +100,7 @@ push_progress::decision push_progress::decide(const membership& members, instant
       break;
     case step::activating:
     case step::applying:
-      if (count(members, now).due == 0 || now >= step_ends_) result.what = verdict::done;
+      if (now >= step_ends_ || !waits_for_somebody(members, now)) result.what = verdict::done;
       break;
     case step::aborting:
       result.what = verdict::done;
@@ -101,6 +114,8 @@ push_progress::decision push_progress::decide(const membership& members, instant
 }
 
 push_progress::decision push_progress::decide_prepare(const membership& members, instant now) {
+  const bool needs_all = policy_.require_percent >= 100;
+  if (needs_all && !has_refusal_ && now < step_ends_ && waits_for_somebody(members, now)) return {};
   const counts c = count(members, now);
   const std::size_t share = std::clamp(policy_.require_percent, 1u, 100u);
   const std::size_t answering = c.live;
@@ -195,6 +210,7 @@ bool push_progress::acknowledge(const acknowledgement& ack, instant now) {
   if (ack.step == ack_step::refused) {
     one.state = node_outcome::refused;
     one.reason = ack.reason;
+    has_refusal_ = true;
     // Of a canary decide() has to see it still.
     if (step_ != step::canary) one.is_due = false;
     return true;

@@ -73,6 +73,9 @@ class push_progress {
     std::size_t refused = 0;
     std::size_t due = 0;  ///< Live ones that have not answered the present change.
   };
+  /// Whether a live node has not answered the present change. Looks at each node about once, not
+  /// once for each acknowledgement.
+  [[nodiscard]] bool waits_for_somebody(const membership& members, instant now);
   [[nodiscard]] counts count(const membership& members, instant now) const;
   [[nodiscard]] decision decide_prepare(const membership& members, instant now);
   [[nodiscard]] decision decide_canary(const membership& members, instant now);
@@ -92,6 +95,7 @@ class push_progress {
   bool is_decided_ = false;  ///< What decide() said last is being done.
   change present_;
   std::map<std::string, node> nodes_;
+  std::string waited_for_;  ///< A node that was live and had not answered; empty: look for one.
   instant begun_;
   instant step_ends_;
   instant repeat_at_;
@@ -101,6 +105,7 @@ class push_progress {
   bool is_aborted_ = false;
   std::string abort_error_ = "aborted";  ///< As JSON calls it.
   bool has_canaries_ = false;
+  bool has_refusal_ = false;
 };
 
 }  // namespace troupe::cluster
