@@ -32,6 +32,11 @@ std::chrono::milliseconds upper_socket::jitter(std::chrono::milliseconds most) {
       std::uniform_int_distribution<long>(0, std::max<long>(1, most.count()))(random_));
 }
 
+std::chrono::milliseconds upper_socket::attempt_time() {
+  const auto time = how_.attempt * (1L << std::min(rounds_in_vain_, 2U));
+  return time + jitter(time / 4);
+}
+
 void upper_socket::addresses(std::vector<upper_address> those, instant now) {
   addresses_ = std::move(those);
   at_ = 0;
@@ -112,7 +117,7 @@ void upper_socket::open(instant now) {
   if (!made) return fail(made.error().reason, true, now);
   requests_ = std::move(*made);
   to_ = to;
-  give_up_at_ = now + how_.attempt + jitter(how_.attempt / 4);
+  give_up_at_ = now + attempt_time();
 }
 
 void upper_socket::close(instant now) {
@@ -132,10 +137,11 @@ void upper_socket::set_up(bool up, instant now) {
   if (up) {
     problem_.clear();
     refused_in_a_row_ = 0;
+    rounds_in_vain_ = 0;
     give_up_at_.reset();
   } else if (to_) {
     // libzmq connects again by itself; when that takes too long, the next address is tried.
-    give_up_at_ = now + how_.attempt + jitter(how_.attempt / 4);
+    give_up_at_ = now + attempt_time();
   }
   if (then_.on_link) then_.on_link(up, now);
 }
@@ -146,6 +152,7 @@ void upper_socket::fail(const std::string& why, bool refused, instant now) {
   close(now);
   ++at_;
   if (!refused) {
+    if (!addresses_.empty() && at_ % addresses_.size() == 0) ++rounds_in_vain_;
     open_at_ = now + jitter(how_.back_off);
     return;
   }

@@ -48,8 +48,10 @@ class upper_socket final : public upper_link, public loop_source {
     log_function log;
     std::size_t queue_messages = 10'000;
     std::size_t queue_bytes = 32 * 1024 * 1024;
-    std::chrono::milliseconds attempt{3'500};  ///< For a link to come up, before the next address.
-    std::chrono::milliseconds back_off{100};   ///< After a refused handshake; doubled each time …
+    /// For a link to come up, before the next address; doubled with each round without success, up
+    /// to four times as long: thousands that come at once need longer.
+    std::chrono::milliseconds attempt{3'500};
+    std::chrono::milliseconds back_off{100};  ///< After a refused handshake; doubled each time …
     std::chrono::milliseconds back_off_most{5'000};  ///< … up to this.
     std::chrono::milliseconds handshake{10'000};
   };
@@ -103,6 +105,7 @@ class upper_socket final : public upper_link, public loop_source {
   [[nodiscard]] tl::expected<link, refusal> make(int type, const upper_address& to,
                                                  std::uint16_t distance);
   void open(instant now);
+  [[nodiscard]] std::chrono::milliseconds attempt_time();
   void close(instant now);
   void fail(const std::string& why, bool refused, instant now);
   bool watch(link& one, instant now);
@@ -126,6 +129,7 @@ class upper_socket final : public upper_link, public loop_source {
   bool is_up_ = false;
   bool anew_ = false;
   unsigned refused_in_a_row_ = 0;
+  unsigned rounds_in_vain_ = 0;  ///< Through all addresses.
   std::optional<instant> open_at_;
   std::optional<instant> give_up_at_;  ///< The attempt that is under way.
   instant now_{};
