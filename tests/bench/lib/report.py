@@ -42,12 +42,16 @@ def table(head, rows):
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
-def machine(options):
+def cores():
     model = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    version = subprocess.run([options.theirs, "-v"], capture_output=True, text=True).stderr.strip()
     return (f"{datetime.date.today().isoformat()}; {os.cpu_count()} cores ({model[1] if model else '?'}), "
-            f"{memory:.0f} GB, Linux {os.uname().release.split('-')[0]}; {version}")
+            f"{memory:.0f} GB, Linux {os.uname().release.split('-')[0]}")
+
+
+def machine(options):
+    version = subprocess.run([options.theirs, "-v"], capture_output=True, text=True).stderr.strip()
+    return f"{cores()}; {version}"
 
 
 def write_between_marks(file, text, name="figures"):

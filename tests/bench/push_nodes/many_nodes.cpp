@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Many nodes on one thread. zmq_poll() would look at each socket of each node in every turn; here
+// epoll says which node has something.
+#include "tests/bench/push_nodes/processes.hpp"
+
+#include "cluster/follower.hpp"
+#include "cluster/memory_blobs.hpp"
+#include "tests/bench/push_nodes/quick_host.hpp"
+
+#include <zmq.h>
+
+#include <algorithm>
+#include <deque>
+
+#include <sys/epoll.h>
+
+namespace troupe::bench {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto look_at_clocks_every = 5ms;
+
+struct sim_node {
+  std::unique_ptr<upper_socket> link;
+  std::unique_ptr<follower> core;
+  memory_blobs blobs;
+  quick_host runtime;
+  std::vector<void*> watched;
+  bool is_awake = false;  ///< Its host has answered.
+};
+
+struct arrival {
+  sim_node* at;
+  std::string topic;
+  message what;
+};
+
+class many_nodes {
+ public:
+  many_nodes(const world& of, shared_memory& seen, std::size_t from, std::size_t to)
+      : of_(of), seen_(seen), log_(of.node_log()), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+    raise_descriptor_limit();
+    context_ = must(zmq_context::make());
+    for (std::size_t i = from; i < to; ++i) begin(of.nodes[i]);
+    seen_.begun = ns_of(clock_now());
+    if (seen_.all_at_once) link(nodes_.size());
+  }
+
+  [[noreturn]] void run() {
+    std::vector<epoll_event> events(4'096);
+    instant clocks{};
+    for (;;) {
+      const int wait = late_.empty() ? 5 : 0;
+      const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), wait);
+      for (int i = 0; i < count; ++i) serve(*static_cast<sim_node*>(events[i].data.ptr));
+      if (count == 0) {
+        for (; !late_.empty(); late_.pop_front()) {
+          arrival& one = late_.front();
+          one.at->core->on_announced(one.topic, std::move(one.what), clock_now());
+          serve(*one.at);
+        }
+      }
+      const instant now = clock_now();
+      if (now < clocks) continue;
+      clocks = now + look_at_clocks_every;
+      if (linked_ < nodes_.size() && seen_.served.count + 50 > static_cast<int>(linked_)) link(50);
+      for (sim_node& one : nodes_) {
+        if (one.core->next_tick() <= now || one.link->next_tick() <= now) serve(one);
+      }
+    }
+  }
+
+ private:
+  /// So many more connect.
+  void link(std::size_t more) {
+    for (; more > 0 && linked_ < nodes_.size(); --more) {
+      const std::size_t relays = of_.relays.size();
+      const std::size_t through = relays == 0 ? 0 : 1 + linked_ % relays;
+      const member_keys& upper = relays == 0 ? of_.leader : of_.relays[through - 1];
+      sim_node& one = nodes_[linked_++];
+      one.link->addresses({{{"127.0.0.1", static_cast<std::uint16_t>(seen_.ports[through].load())},
+                            upper.links.public_key}},
+                          clock_now());
+      serve(one);
+    }
+  }
+
+  void begin(const member_keys& who) {
+    sim_node& one = nodes_.emplace_back();
+    upper_socket::options link;
+    link.node = who.name;
+    link.keys = who.links;
+    one.link = std::make_unique<upper_socket>(
+        *context_, link,
+        upper_socket::handlers{
+            .on_link = [&one](bool up, instant now) { one.core->on_link(up, now); },
+            .on_announced =
+                [this, &one](std::string_view topic, message what, instant now) {
+                  if (std::holds_alternative<announcement>(what)) seen_.announced.add();
+                  if (seen_.arrivals_first) {
+                    late_.push_back({&one, std::string(topic), std::move(what)});
+                  } else {
+                    one.core->on_announced(topic, std::move(what), now);
+                  }
+                },
+            .on_message =
+                [this, &one](message what, instant now) {
+                  if (std::holds_alternative<hello_answer>(what)) seen_.served.add();
+                  one.core->on_message(std::move(what), now);
+                },
+            .on_gap = {}});
+    follower::options how;
+    how.name = who.name;
+    how.version = "bench";
+    how.root = of_.root();
+    how.log = [](log_level level, std::string_view line) {
+      if (level >= log_level::warn) {
+        std::fprintf(stderr, "node: %.*s\n", static_cast<int>(line.size()), line.data());
+      }
+    };
+    how.wake = [&one] { one.is_awake = true; };
+    how.on_state = [this] { seen_.applied.add(); };
+    one.core = std::make_unique<follower>(how, log_, one.blobs, one.runtime, *one.link);
+    must(one.core->start(clock_now()));
+  }
+
+  void serve(sim_node& one) {
+    do {
+      one.is_awake = false;
+      const instant now = clock_now();
+      one.link->pump(now);
+      if (one.is_awake || one.core->next_tick() <= now) one.core->tick(now);
+    } while (one.is_awake || has_more(one));
+  }
+
+  /// A call that sends may take the signal that something has come.
+  bool has_more(sim_node& one) {
+    std::vector<void*> handles;
+    one.link->handles(handles);
+    if (handles != one.watched) watch(one, handles);
+    return std::any_of(handles.begin(), handles.end(), [](void* socket) {
+      int events = 0;
+      std::size_t size = sizeof events;
+      zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size);
+      return (events & ZMQ_POLLIN) != 0;
+    });
+  }
+
+  void watch(sim_node& one, const std::vector<void*>& handles) {
+    // Those of sockets that were closed leave by themselves.
+    for (void* socket : handles) {
+      if (std::find(one.watched.begin(), one.watched.end(), socket) != one.watched.end()) continue;
+      int descriptor = -1;
+      std::size_t size = sizeof descriptor;
+      zmq_getsockopt(socket, ZMQ_FD, &descriptor, &size);
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.ptr = &one;
+      if (epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) != 0) {
+        epoll_ctl(epoll_, EPOLL_CTL_MOD, descriptor, &event);
+      }
+    }
+    one.watched = handles;
+  }
+
+  const world& of_;
+  shared_memory& seen_;
+  memory_log log_;  ///< One for all: it is the same history.
+  int epoll_;
+  std::unique_ptr<zmq_context> context_;
+  std::deque<sim_node> nodes_;
+  std::size_t linked_ = 0;
+  std::deque<arrival> late_;
+};
+
+}  // namespace
+
+void run_nodes(const world& of, shared_memory& seen, std::size_t from, std::size_t to) {
+  many_nodes(of, seen, from, to).run();
+}
+
+}  // namespace troupe::bench
