@@ -176,6 +176,10 @@ private:
   enum class request { none, wait, stop, resume, yield, spawn, wait_thread };
 
   progress run(coroutine* next, int arguments);
+  progress go_on(coroutine* next, int arguments);
+  /// False: Lua raised an error in it, and the script has failed.
+  template <class Work>
+  bool guard(Work work);
   coroutine* pick(int& arguments);
   coroutine* ended(coroutine& co, int results, int& arguments);
   coroutine* broke(coroutine& co, int status, int& arguments);

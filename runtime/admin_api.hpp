@@ -47,6 +47,7 @@ class admin_api {
 
   [[nodiscard]] admin_response list_config(const admin_request& asked) const;
   [[nodiscard]] admin_response follow_config(const admin_request& asked) const;
+  [[nodiscard]] admin_response config_history(const admin_request& asked) const;
   [[nodiscard]] admin_response config(const admin_request& asked, std::string_view key) const;
 
   parts parts_;

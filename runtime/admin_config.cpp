@@ -5,6 +5,7 @@
 
 #include "runtime/admin_api.hpp"
 #include "runtime/admin_reply.hpp"
+#include "runtime/node_config.hpp"
 #include "runtime/time_text.hpp"
 
 namespace troupe {
@@ -42,6 +43,7 @@ json json_of(const std::string& key, const net::config_value& value) {
 
 admin_response admin_api::list_config(const admin_request& asked) const {
   if (!asked.parameter("watch").empty()) return follow_config(asked);
+  if (!asked.parameter("history").empty()) return config_history(asked);
   const auto stored = parts_.store.config().list(asked.parameter("prefix"));
   if (!stored) return storage_failed(stored.error());
   const auto now = parts_.config.now();
@@ -57,6 +59,22 @@ admin_response admin_api::list_config(const admin_request& asked) const {
       entry["time"] = time_text(each.time);
       entry["author"] = each.author;
     }
+    body.push_back(std::move(entry));
+  }
+  return reply(body);
+}
+
+// All changes that are kept, the newest first.
+admin_response admin_api::config_history(const admin_request& asked) const {
+  const auto changes =
+      parts_.store.config().history(asked.parameter("key"), config_values::max_history);
+  if (!changes) return storage_failed(changes.error());
+  json body = json::array();
+  for (const config_change& each : *changes) {
+    json entry{{"key", each.key}, {"value", nullptr}, {"type", nullptr}, {"version", each.version}};
+    if (each.value) entry = json_of(each.key, to_live(*each.value, each.version));
+    entry["time"] = time_text(each.time);
+    entry["author"] = each.author;
     body.push_back(std::move(entry));
   }
   return reply(body);

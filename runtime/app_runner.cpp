@@ -3,6 +3,7 @@
 
 #include "runtime/app_folder.hpp"
 #include "runtime/process.hpp"
+#include "runtime/release_needs.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -127,6 +128,7 @@ void app_runner::reload() {
 tl::expected<release_source, diagnostics> app_runner::source_of(std::uint32_t release,
                                                                 const cluster::digest& digest,
                                                                 const cluster::manifest& files) {
+  if (auto lacks = unmet_need(files)) return tl::unexpected(diagnostics{*std::move(lacks)});
   auto tree = parts_.store.tree(files);
   if (!tree) return tl::unexpected(diagnostics{std::move(tree.error())});
   auto found = find_app(*tree);

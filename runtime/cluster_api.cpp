@@ -402,6 +402,10 @@ admin_response cluster_api::diff(const admin_request& asked) const {
 
 admin_response cluster_api::list_config(const admin_request& asked) const {
   if (!asked.parameter("watch").empty()) return watch_config(asked);
+  if (!asked.parameter("history").empty()) {
+    return refusal(409, "in_a_cluster", "the nodes of a cluster keep no history of config values",
+                   "audit.log in the data folder of the node that took an order has it");
+  }
   const auto state = parts_.way.state();
   if (!state) return answer_of(state.error());
   json body = json::array();

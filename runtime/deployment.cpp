@@ -5,8 +5,8 @@
 #include <set>
 #include <thread>
 
-#include "cluster/folder_reader.hpp"
 #include "runtime/app_folder.hpp"
+#include "runtime/release_needs.hpp"
 
 namespace troupe {
 namespace {
@@ -14,16 +14,16 @@ namespace {
 // The folder's files, their contents in the store.
 tl::expected<cluster::manifest, cluster::refusal> take_folder(release_store& store,
                                                               const std::string& folder) {
-  return cluster::read_folder(folder, {},
-                              [&](const cluster::digest& name, std::string_view content) {
-                                return store.blobs().put(name, content);
-                              });
+  return read_app(folder, [&](const cluster::digest& name, std::string_view content) {
+    return store.blobs().put(name, content);
+  });
 }
 
 tl::expected<release_source, diagnostic> source_of(release_store& store,
                                                    const deployment::places& where,
                                                    const cluster::manifest& files,
                                                    const cluster::digest& digest, int number) {
+  if (auto lacks = unmet_need(files)) return tl::unexpected(*std::move(lacks));
   auto tree = store.tree(files);
   if (!tree) return tl::unexpected(tree.error());
   auto app = find_app(*tree);
@@ -161,8 +161,9 @@ tl::expected<release_source, deploy_refusal> deployment::lay_out(const cluster::
   if (source) return *source;
   const bool has_conf =
       files.find("nginx.conf") != nullptr || files.find("conf/nginx.conf") != nullptr;
-  return tl::unexpected(
-      refuse(has_conf ? deploy_errc::storage_failed : deploy_errc::check_failed, {source.error()}));
+  const bool is_the_disks = has_conf && !unmet_need(files);
+  return tl::unexpected(refuse(
+      is_the_disks ? deploy_errc::storage_failed : deploy_errc::check_failed, {source.error()}));
 }
 
 deploy_result deployment::apply(deploy_order order) {
@@ -287,8 +288,11 @@ deploy_result deployment::rollback_locked(std::optional<int> to, std::optional<i
   const auto files = store_.manifest_of(*to);
   if (!record || !files) {
     diagnostic problem = record ? files.error() : record.error();
-    if (problem.hint.empty()) problem.hint = "`troupe releases` lists those that there are";
-    return tl::unexpected(refuse(deploy_errc::unknown_release, {std::move(problem)}));
+    if (problem.hint.empty() && problem.file.empty()) problem.hint = "`troupe releases` lists those that there are";
+    // One that names a file is of the disk.
+    return tl::unexpected(refuse(
+        problem.file.empty() ? deploy_errc::unknown_release : deploy_errc::storage_failed,
+        {std::move(problem)}));
   }
   deploy_outcome outcome{
       .release = *to, .parent = *before, .digest = record->digest, .changed = {}};

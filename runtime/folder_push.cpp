@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/folder_push.hpp"
 
-#include "cluster/folder_reader.hpp"
 #include "runtime/cluster_documents.hpp"
 #include "runtime/key_files.hpp"
+#include "runtime/release_needs.hpp"
 
 #include <map>
 
@@ -45,8 +45,8 @@ std::string push_folder(cluster_way& way, const net::cluster_push& what,
   if (what.expect >= 0) body.expect = static_cast<std::uint32_t>(what.expect);
 
   std::map<cluster::digest, std::string> contents;
-  const auto files = cluster::read_folder(
-      what.path, {}, [&](const cluster::digest& name, std::string_view content) {
+  const auto files =
+      read_app(what.path, [&](const cluster::digest& name, std::string_view content) {
         contents.insert_or_assign(name, std::string(content));
         return tl::expected<void, cluster::refusal>();
       });

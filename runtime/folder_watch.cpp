@@ -47,6 +47,8 @@ struct folder_watch::impl {
   net::unique_fd stop_read;
   net::unique_fd stop_write;
   std::map<int, std::string> folders;  ///< Relative paths, by their watch; "" is the top.
+  int around = -1;   ///< The watch of the folder that the top lies in, where another may take its place.
+  std::string name;  ///< Of the top, there.
   cluster::ignore_list ignored;
   std::thread thread;
 
@@ -77,6 +79,11 @@ struct folder_watch::impl {
         const auto* event = reinterpret_cast<const inotify_event*>(at);
         at += sizeof *event + event->len;
         if ((event->mask & IN_Q_OVERFLOW) != 0) matters = true;
+        // A symbolic link that is set anew, as deployments do it, is seen only here.
+        if (event->wd == around) {
+          if (event->len > 0 && name == event->name) matters = true;
+          continue;
+        }
         const auto found = folders.find(event->wd);
         if (found == folders.end()) continue;
         if ((event->mask & IN_IGNORED) != 0) {
@@ -177,6 +184,13 @@ tl::expected<folder_watch, diagnostic> folder_watch::open(const std::string& fol
   }
   made->stop_read.reset(ends[0]);
   made->stop_write.reset(ends[1]);
+  const fs::path top = fs::path(folder).has_filename() ? fs::path(folder)
+                                                       : fs::path(folder).parent_path();
+  made->name = top.filename().string();
+  const fs::path above = top.has_parent_path() ? top.parent_path() : fs::path(".");
+  // One that may not be read is no reason not to watch.
+  made->around = inotify_add_watch(made->events.get(), above.c_str(),
+                                   IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
   if (!made->watch("")) {
     return tl::unexpected(
         diagnostic{.reason = system_error_text("inotify_add_watch", folder, errno),

@@ -83,13 +83,12 @@ std::string init_run::run(int chunk, const net::log_context& log) {
 }
 
 void init_run::cancel() {
-  cancelled_ = true;
-  host_->give_up();
+  if (!cancelled_.exchange(true)) host_->give_up();
 }
 
 void init_run::look(clock::time_point now) noexcept {
-  if (most_ms_ <= 0) return;
-  if (!cancelled_ && now - started_ < std::chrono::milliseconds(most_ms_)) return;
+  const bool is_late = most_ms_ > 0 && now - started_ >= std::chrono::milliseconds(most_ms_);
+  if (!cancelled_ && !is_late) return;
   const std::uint64_t serial = counter_.serial.load(std::memory_order_acquire);
   if (serial % 2 == 0) return;  // It waits: its own loop sees to that.
   counter_.overdue.store(serial, std::memory_order_release);

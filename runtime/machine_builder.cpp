@@ -203,16 +203,14 @@ class building {
   // Until all have ended; looks after those whose init takes long.
   void watch() {
     std::unique_lock lock(mutex_);
-    bool has_told = false;
     while (busy_ > 0 || (next_ < jobs_.size() && !has_failed_)) {
       changed_.wait_for(lock, std::chrono::milliseconds(50));
       const auto now = init_run::clock::now();
       for (job& each : jobs_) {
         if (each.running == nullptr) continue;
-        if (has_failed_ && !has_told) each.running->cancel();
+        if (has_failed_) each.running->cancel();
         each.running->look(now);
       }
-      has_told = has_told || has_failed_;
     }
   }
 

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -30,10 +31,9 @@ char** given_words = nullptr;
 
 int become_server() {
   std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::string server = (error ? std::filesystem::path(given_words[0]) : self)
-                                 .replace_filename("troupe-server")
-                                 .string();
+  auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) path = given_words[0];
+  const std::string server = path.replace_filename("troupe-server").string();
   execv(server.c_str(), given_words);
   troupe::complain(troupe::diagnostic{
       .reason = "cannot start " + server + ": " + strerrordesc_np(errno),

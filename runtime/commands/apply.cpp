@@ -5,19 +5,22 @@
 #include <map>
 
 #include "cluster/bundle.hpp"
-#include "cluster/folder_reader.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/json_text.hpp"
 #include "runtime/refusal_diagnostic.hpp"
+#include "runtime/release_needs.hpp"
 
 namespace troupe {
 namespace {
 
 // Up to here the contents go along unasked: one way to the node and back instead of two.
 constexpr std::uint64_t most_unasked_bytes = 256 * 1024;
+
+// A message travels in the head of the request, escaped.
+constexpr std::size_t most_message_bytes = 4096;
 
 int refuse(const shared_flags& flags, const diagnostic& problem) {
   complain(problem);
@@ -53,9 +56,14 @@ int apply_command(words arguments) {
       arguments);
   if (!flags) return flags.error();
 
+  if (message.size() > most_message_bytes) {
+    complain(diagnostic{.reason = "the message has " + std::to_string(message.size()) + " bytes",
+                        .hint = std::to_string(most_message_bytes) + " are the most"});
+    return exit_usage;
+  }
   std::map<cluster::digest, std::string> contents;
   auto files =
-      cluster::read_folder(path, {}, [&](const cluster::digest& name, std::string_view content) {
+      read_app(path, [&](const cluster::digest& name, std::string_view content) {
         contents.insert_or_assign(name, std::string(content));
         return tl::expected<void, cluster::refusal>();
       });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `troupe config get|set|unset|list|watch`: the config values of a running node.
+// `troupe config get|set|unset|list|watch|history`: the config values of a running node.
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
 #include "runtime/commands/order_sender.hpp"
@@ -24,7 +24,8 @@ constexpr std::string_view help =
     "  set KEY VALUE     a number, true, false, a JSON table, or else a string (--type)\n"
     "  unset KEY         takes it away\n"
     "  list [PREFIX]     all, with type, version, time and author\n"
-    "  watch [PREFIX]    prints each change as it happens, until Ctrl-C";
+    "  watch [PREFIX]    prints each change as it happens, until Ctrl-C\n"
+    "  history [KEY]     each change that there was, the newest first, with who and when; of one node";
 
 constexpr std::string_view examples =
     "  troupe config set limits.rate 500\n"
@@ -102,8 +103,9 @@ int unset(node_call& node, const shared_flags& flags, const std::string& key) {
   return exit_done;
 }
 
-int list(node_call& node, const shared_flags& flags, const std::string& prefix) {
-  const auto all = node.ask("GET", "/v1/config?prefix=" + target_word(prefix));
+// `target` gives an array of values, or of changes: those without a value took it away.
+int list(node_call& node, const shared_flags& flags, const std::string& target) {
+  const auto all = node.ask("GET", target);
   if (!all) return all.error();
   if (flags.json) {
     say(all->dump());
@@ -113,10 +115,10 @@ int list(node_call& node, const shared_flags& flags, const std::string& prefix) 
   for (const json& each : *all) {
     std::string name = text_of(each["key"]);
     if (each.contains("scope") && each["scope"].is_string()) name += " (" + text_of(each["scope"]) + ')';
-    rows.push_back({name, text_of(each["type"]), each["version"].dump(),
+    rows.push_back({name, each["type"].is_null() ? "" : text_of(each["type"]), each["version"].dump(),
                     each["time"].is_null() ? "" : text_of(each["time"]),
                     each["author"].is_null() ? "" : text_of(each["author"]),
-                    text_of(each["value"])});
+                    each["value"].is_null() ? "unset" : text_of(each["value"])});
   }
   say(table_text(rows));
   return exit_done;
@@ -160,17 +162,18 @@ int config_command(words arguments) {
       {.name = "config",
        .help = help,
        .examples = examples,
-       .arguments = {{.name = "VERB", .help = "get, set, unset, list or watch", .value = &verb},
+       .arguments = {{.name = "VERB", .help = "get, set, unset, list, watch or history", .value = &verb},
                      {.name = "KEY", .help = "or PREFIX", .value = &key, .required = false},
                      {.name = "VALUE", .help = "of set", .value = &value, .required = false}},
        .flags = own},
       arguments);
   if (!flags) return flags.error();
-  constexpr std::array<std::string_view, 5> verbs = {"get", "set", "unset", "list", "watch"};
+  constexpr std::array<std::string_view, 6> verbs = {"get",  "set",   "unset",
+                                                     "list", "watch", "history"};
   if (std::ranges::find(verbs, verb) == verbs.end()) {
     const auto near = nearest(verb, verbs);
     return wrong_usage("unknown verb \"" + verb + '"',
-                       near.empty() ? "there are get, set, unset, list and watch"
+                       near.empty() ? "there are get, set, unset, list, watch and history"
                                     : "did you mean `troupe config " + std::string(near[0]) + "`?");
   }
   const bool wants_key = verb == "get" || verb == "set" || verb == "unset";
@@ -195,7 +198,8 @@ int config_command(words arguments) {
   }
   if (verb == "set") return set(*node, *flags, key, value, type);
   if (verb == "unset") return unset(*node, *flags, key);
-  if (verb == "list") return list(*node, *flags, key);
+  if (verb == "list") return list(*node, *flags, "/v1/config?prefix=" + target_word(key));
+  if (verb == "history") return list(*node, *flags, "/v1/config?history=1&key=" + target_word(key));
   return watch(*node, *flags, key);
 }
 

@@ -3,14 +3,14 @@
 // `troupe push PATH`: an app folder on every node of the cluster, in two steps.
 #include <map>
 
-#include "cluster/folder_reader.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
 #include "runtime/commands/order_sender.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/json_text.hpp"
-#include "runtime/release_store.hpp"
+#include "runtime/refusal_diagnostic.hpp"
+#include "runtime/release_needs.hpp"
 
 namespace troupe {
 namespace {
@@ -119,7 +119,7 @@ int push_command(words arguments) {
 
   std::map<cluster::digest, std::string> contents;
   auto files =
-      cluster::read_folder(path, {}, [&](const cluster::digest& name, std::string_view content) {
+      read_app(path, [&](const cluster::digest& name, std::string_view content) {
         contents.insert_or_assign(name, std::string(content));
         return tl::expected<void, cluster::refusal>();
       });

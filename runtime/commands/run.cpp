@@ -133,6 +133,10 @@ int run_command(words arguments) {
   run_arguments own;
   auto flags = parse(arguments, own);
   if (!flags) return flags.error();
+  if (own.keep == 0u) {
+    complain(diagnostic{.reason = "--keep-releases takes a number from 1 on"});
+    return exit_usage;
+  }
   std::error_code error;
   const bool in_place = !own.path.empty() && fs::is_regular_file(own.path, error);
   if (own.watches && (in_place || own.path.empty())) {

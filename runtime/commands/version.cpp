@@ -5,6 +5,7 @@
 #include "runtime/commands/shared_flags.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/json_text.hpp"
+#include "runtime/release_needs.hpp"
 #include "runtime/versions.hpp"
 
 namespace troupe {
@@ -28,7 +29,13 @@ int version_command(words arguments) {
           std::string(separator) + json_string(library.name) + ':' + json_string(library.version);
       separator = ",";
     }
-    say(text + "}}");
+    text += "},\"features\":[";
+    separator = "";
+    for (const std::string_view feature : runtime_features()) {
+      text += std::string(separator) + json_string(feature);
+      separator = ",";
+    }
+    say(text + "]}");
     return exit_done;
   }
   say("troupe " + std::string(troupe_version()));

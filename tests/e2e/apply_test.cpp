@@ -102,6 +102,9 @@ TEST(apply, what_does_not_differ_makes_no_release) {
   const json outcome = apply(node);
   EXPECT_EQ(outcome["release"], 1);
   EXPECT_EQ(outcome["changed"], json::array());
+  const finished wordy = ask(node, {"apply", node.folder().string(), "-m", std::string(5000, 'x')});
+  EXPECT_EQ(wordy.status, 2);
+  EXPECT_NE(wordy.err.find("the message has 5000 bytes"), std::string::npos) << wordy.err;
   EXPECT_EQ(asked_json(node, {"releases"}).size(), 1u);
   EXPECT_EQ(node.stop(), 0);
 }
@@ -370,6 +373,38 @@ TEST(watch, a_log_that_is_written_all_the_time_puts_no_save_off) {
   ended = true;
   writer.join();
   EXPECT_EQ(node.stop(), 0);
+}
+
+// As deployments do it: a symbolic link set anew, a folder moved into the place of another.
+TEST(watch, another_folder_that_takes_its_place_is_applied) {
+  temp_dir folder;
+  const std::string socket = (folder.path() / "socket").string();
+  for (const std::string each : {"one", "two", "three"}) {
+    folder.write(each + "/nginx.conf",
+                 "server { listen unix:" + socket + "; location / { return 200 " + each + "; } }");
+  }
+  const auto app = folder.path() / "app";
+  std::filesystem::create_directory_symlink("one", app);
+  process node({binary_under_test(), "run", app.string(), "--watch", "--shards", "1", "--data",
+                (folder.path() / "data").string()});
+  const auto says = [&](const std::string& text) {
+    return node.wait_for([&](const std::string& out, const std::string&) {
+      return out.find(text) != std::string::npos;
+    });
+  };
+  ASSERT_TRUE(says("listening on ")) << node.err();
+  test_client client(endpoint{.unix_path = socket});
+  EXPECT_EQ(client.get("/").body, "one");
+  std::filesystem::create_directory_symlink("two", folder.path() / "next");
+  std::filesystem::rename(folder.path() / "next", app);
+  EXPECT_TRUE(says("release 2 ")) << node.err();
+  EXPECT_EQ(client.get("/").body, "two");
+  std::filesystem::remove(app);
+  std::filesystem::rename(folder.path() / "three", app);
+  EXPECT_TRUE(says("release 3 ")) << node.err();
+  EXPECT_EQ(client.get("/").body, "three");
+  node.signal(SIGQUIT);
+  EXPECT_EQ(node.wait(), 0);
 }
 
 TEST(watch, what_is_no_folder_cannot_be_watched) {

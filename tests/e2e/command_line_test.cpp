@@ -111,6 +111,21 @@ TEST(command_line, a_slip_gets_a_hint_and_status_2) {
   EXPECT_EQ(flag.status, 2);
   EXPECT_EQ(flag.err, "unknown flag \"--prot\"\n  hint: did you mean --port?\n");
   EXPECT_EQ(run_troupe({}).status, 2);
+  EXPECT_EQ(run_troupe({"run", "app", "--keep-releases", "0"}).status, 2);
+}
+
+TEST(command_line, the_client_says_which_part_of_it_is_missing) {
+  temp_dir folder;
+  const std::filesystem::path alone = folder.path() / "troupe";
+  std::filesystem::copy_file(binary_under_test(), alone);
+  process asks({alone.string(), "status", "--help"});
+  EXPECT_EQ(asks.wait(), 0) << asks.err();
+  process serves({alone.string(), "run", "app"});
+  EXPECT_EQ(serves.wait(), 1);
+  EXPECT_NE(serves.err().find("cannot start " + (folder.path() / "troupe-server").string() +
+                              ": No such file or directory"),
+            std::string::npos)
+      << serves.err();
 }
 
 TEST(command_line, help_and_version_go_to_stdout) {

@@ -95,6 +95,28 @@ TEST(config, the_change_after_an_unset_of_what_set_gave_is_seen) {
   EXPECT_EQ(node.stop(), 0);
 }
 
+TEST(config, each_change_stays_in_the_history) {
+  test_node node({.conf = reader});
+  for (const char* value : {"1", "two", "{\"a\":3}"}) ask(node, {"config", "set", "k", value});
+  ask(node, {"config", "set", "other", "true"});
+  EXPECT_EQ(ask(node, {"config", "unset", "k"}).status, 0);
+  const json all = json::parse(ask(node, {"config", "history", "--json"}).out);
+  ASSERT_EQ(all.size(), 5U);
+  EXPECT_EQ(all[0]["version"], 5);
+  EXPECT_EQ(all[1]["key"], "other");
+  const json one = json::parse(ask(node, {"config", "history", "k", "--json"}).out);
+  ASSERT_EQ(one.size(), 4U);
+  EXPECT_TRUE(one[0]["value"].is_null());
+  EXPECT_EQ(one[1]["value"], json({{"a", 3}}));
+  EXPECT_EQ(one[2]["value"], "two");
+  EXPECT_EQ(one[3]["value"], 1);
+  EXPECT_EQ(one[3]["type"], "number");
+  EXPECT_FALSE(one[3]["author"].get<std::string>().empty());
+  const std::string text = ask(node, {"config", "history", "k"}).out;
+  EXPECT_NE(text.find("unset"), std::string::npos) << text;
+  EXPECT_EQ(node.stop(), 0);
+}
+
 TEST(config, a_key_with_slashes_and_dots_is_that_key) {
   test_node node({.conf = reader});
   EXPECT_EQ(ask(node, {"config", "set", "a/b", "1"}).status, 0);

@@ -331,6 +331,20 @@ TEST(fault, a_port_that_someone_has_refuses_the_release) {
   EXPECT_EQ(node.wait(), 0);
 }
 
+TEST(fault, a_release_that_needs_another_version_is_refused_by_name) {
+  test_node node({.conf = "server { listen 8080; return 200 one; }"});
+  control_client control(node.data());
+  const app_files next{{"nginx.conf", "server { listen 8080; return 200 two; }"}};
+  const auto refused = control.ask("POST", "/v1/releases?", bundle_of(next, {"on_release", "time_travel"}));
+  EXPECT_EQ(refused.status, 422) << refused.body;
+  EXPECT_EQ(refused.body["error"], "check_failed");
+  EXPECT_NE(reason_of(refused).find("needs time_travel"), std::string::npos) << refused.body;
+  EXPECT_EQ(test_client(node).get("/").body, "one");
+  EXPECT_EQ(control.ask("POST", "/v1/releases?", bundle_of(next, {"on_release"})).status, 200);
+  EXPECT_EQ(test_client(node).get("/").body, "two");
+  EXPECT_EQ(node.stop(), 0);
+}
+
 TEST(fault, an_init_that_does_not_work_refuses_the_release) {
   test_node node({.conf = "server { listen 8080; return 200 one; }"});
   control_client control(node.data());

@@ -129,4 +129,36 @@ TEST(message, a_mailbox_that_nobody_empties_is_bounded) {
             "65536 mailbox full");
 }
 
+// The values are handed over outside of Lua, where nobody would catch the error.
+TEST(message, for_which_a_deep_stack_has_no_room_fails_the_request_alone) {
+  test_node node({.conf = R"(server { listen @port@;
+    location = / { return 200 "lives"; }
+    location = /deep { content_by_lua_block {
+      local values = {}
+      for i = 1, 7900 do values[i] = i end
+      local me = troupe.self()
+      local function deep(n)
+        if n == 0 then return (select("#", troupe.receive(1))) end
+        return 1 + deep(n - 1)
+      end
+      ngx.thread.spawn(function() ngx.sleep(0.001) troupe.send(me, unpack(values)) end)
+      ngx.print(deep(tonumber(ngx.var.arg_n))) } }
+    location = /coroutine { content_by_lua_block {
+      local values = {}
+      for i = 1, 7900 do values[i] = i end
+      local function deep(n)
+        if n == 0 then return (select("#", coroutine.resume(coroutine.create(function() return unpack(values) end)))) end
+        return 1 + deep(n - 1)
+      end
+      ngx.print(deep(tonumber(ngx.var.arg_n))) } } })"});
+  test_client client(node);
+  EXPECT_EQ(client.get("/deep?n=1000").body, "8900");
+  EXPECT_EQ(client.get("/deep?n=20000").status, 500);
+  EXPECT_TRUE(node.logs("stack overflow: no room for the values that a coroutine is given"));
+  EXPECT_EQ(client.get("/coroutine?n=1000").body, "8901");
+  EXPECT_EQ(client.get("/coroutine?n=20000").status, 500);
+  EXPECT_EQ(client.get("/").body, "lives");
+  EXPECT_EQ(node.stop(), 0);
+}
+
 }  // namespace troupe::tests

@@ -270,6 +270,47 @@ TEST(release, drains_a_location_that_wants_it_and_no_other) {
   EXPECT_EQ(node.log_lines(level::error), no_lines);
 }
 
+TEST(release, leaves_pooled_connections_to_the_next_one) {
+  edited node({.conf = R"(server { listen @port@;
+      location = /hi { return 200 "hi"; }
+      location = / { content_by_lua_block {
+        local release = "first"
+        local sock = ngx.socket.tcp()
+        assert(sock:connect("127.0.0.1", ngx.var.server_port))
+        sock:send("GET /hi HTTP/1.1\r\nHost: a\r\n\r\n")
+        sock:receiveuntil("\r\n\r\n")()
+        sock:receive(2)
+        local reused = sock:getreusedtimes()
+        assert(sock:setkeepalive())
+        ngx.print(release, " ", reused) } } })"});
+  EXPECT_EQ(test_client(node).get("/").body, "first 0");
+  node.swap("\"first\"", "\"next\"");
+  EXPECT_EQ(test_client(node).get("/").body, "next 1");
+  EXPECT_EQ(node.stop(), 0);
+}
+
+TEST(release, ends_a_request_where_it_began_and_begins_the_next_one_anew) {
+  edited node({.conf = R"(init_by_lua_block { release = "first" }
+    lua_shared_dict data 100k;
+    server { listen @port@; on_release next_request;
+      location = / { content_by_lua_block { ngx.print(release) } }
+      location = /go { content_by_lua_block { ngx.shared.data:set("go", true) } }
+      location = /slow { content_by_lua_block {
+        ngx.print("begun") ngx.flush(true)
+        while not ngx.shared.data:get("go") do ngx.sleep(0.001) end
+        ngx.print("ended by ", release, "\n") } } })"});
+  test_connection kept = test_client(node).connect();
+  kept.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+  kept.read_until("begun");
+  node.swap("\"first\"", "\"next\"");
+  EXPECT_EQ(test_client(node).get("/").body, "next");
+  test_client(node).get("/go");
+  EXPECT_NE(kept.read_until("0\r\n\r\n").find("ended by first"), std::string::npos);
+  kept.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(kept.read_response().body, "next");
+  EXPECT_EQ(node.stop(), 0);
+}
+
 TEST(release, that_cannot_work_is_refused_with_its_place_while_the_old_one_serves) {
   edited node({.shards = 2, .conf = "lua_init_timeout 200ms; " + conf(), .as_nginx = true});
   test_client client(node);

@@ -20,8 +20,9 @@ cluster::manifest manifest_of(const app_files& app) {
 
 }  // namespace
 
-std::string bundle_of(const app_files& app) {
+std::string bundle_of(const app_files& app, std::vector<std::string> needs) {
   cluster::bundle sent{.files = manifest_of(app), .contents = {}};
+  sent.files.needs = std::move(needs);
   for (const auto& [path, content] : app) {
     sent.contents.insert_or_assign(cluster::digest::of(content), content);
   }

@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 #include <string_view>
 
 namespace troupe::tests {
@@ -24,7 +25,7 @@ namespace troupe::tests {
 using app_files = std::map<std::string, std::string>;
 
 /// What `apply` sends: docs/architecture.md, "Releases as bytes".
-std::string bundle_of(const app_files& app);
+std::string bundle_of(const app_files& app, std::vector<std::string> needs = {});
 /// The digest of a release, "sha256:…".
 std::string digest_of(const app_files& app);
 
