@@ -1,9 +1,12 @@
 # One folder, one library target `troupe::NAME`: what it links is what it may include.
 #
 #   troupe_library(net SOURCES a.cpp … LINKS troupe::… OpenSSL::SSL …)
+#
+# A target with the property TROUPE_UNOPTIMIZED is compiled without optimization: tests, which wait for
+# the compiler longer than for themselves.
 add_library(troupe_options INTERFACE)
 target_compile_options(troupe_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers
-  $<$<CONFIG:Release>:-O2 -g1>)
+  $<$<CONFIG:Release>:$<IF:$<BOOL:$<TARGET_PROPERTY:TROUPE_UNOPTIMIZED>>,-O0,-O2> -g1>)
 if(TROUPE_SANITIZE)
   target_compile_options(troupe_options INTERFACE -fsanitize=${TROUPE_SANITIZE}
     -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1)
