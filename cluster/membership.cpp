@@ -18,7 +18,11 @@ void membership::hear(node_report report, const peer_id& via, instant now, wall_
 
 void membership::hear(const std::string& name, instant now) {
   const auto found = nodes_.find(name);
-  if (found != nodes_.end()) found->second.heard = now;
+  if (found == nodes_.end()) return;
+  node& one = found->second;
+  // What people are shown goes along, or they would take a node for gone that a push waits for.
+  one.report.heard += std::chrono::duration_cast<wall_time::duration>(now - one.heard);
+  one.heard = now;
 }
 
 void membership::remove(const std::string& name) {

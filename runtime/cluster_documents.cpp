@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/cluster_documents.hpp"
 
+#include "cluster/membership.hpp"
 #include "runtime/config_values.hpp"
 #include "runtime/time_text.hpp"
 
@@ -13,8 +14,6 @@ namespace {
 
 using cluster::node_outcome;
 
-// Heard within three beacons.
-constexpr std::chrono::milliseconds live_for{3500};
 
 std::string_view text_of(node_outcome state) {
   switch (state) {
@@ -119,7 +118,7 @@ cluster_json json_of_nodes(const cluster::query_answer& answer, const cluster::c
   for (const auto& each : answer.nodes) newest = std::max(newest, each.heard);
   cluster_json body = cluster_json::array();
   for (const auto& each : answer.nodes) {
-    const bool is_live = newest - each.heard < live_for;
+    const bool is_live = newest - each.heard <= cluster::membership::live_for;
     const std::uint64_t behind =
         answer.head.seq > each.at.seq ? answer.head.seq - each.at.seq : 0;
     const auto active = each.active.find(app);

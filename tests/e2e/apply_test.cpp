@@ -231,7 +231,8 @@ TEST(apply, what_no_kept_release_has_leaves_the_disk_while_the_node_runs) {
     node.edit_conf(saying("now " + std::to_string(i)));
     ASSERT_EQ(apply(node)["release"], i + 2);
   }
-  EXPECT_LE(contents(), before + 1);
+  // The one before stays warm, and the one before that may have been about to end.
+  EXPECT_LE(contents(), before + 2);
   EXPECT_EQ(node.stop(), 0);
 }
 
