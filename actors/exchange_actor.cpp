@@ -143,14 +143,21 @@ void exchange_actor::find_place() {
   enter_place(place);
 }
 
+namespace {
+// Whether code of its own begins with it, for lua_code_cache off: not if it goes on for code that has
+// begun already.
+bool begins_code(const net::exchange& x) {
+  if (!x.is_subrequest) return !x.is_internal;
+  return x.parent->settings == nullptr || x.parent->settings->lua_code_cache;
+}
+}  // namespace
+
 void exchange_actor::enter_place(const location& place) {
   exchange_box& box = *current_;
   net::exchange& x = box.x;
   step_ = step::place;
   box.use(place);
-  if (!place.settings.lua_code_cache && !x.is_subrequest && !x.is_internal) {
-    box.release->machine().forget_modules();
-  }
+  if (!place.settings.lua_code_cache && begins_code(x)) box.release->machine().forget_modules();
   const std::int64_t limit = place.settings.client_max_body_size;
   if (!x.is_subrequest && limit > 0 && x.content_length &&
       *x.content_length > static_cast<std::uint64_t>(limit) &&

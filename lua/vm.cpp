@@ -198,36 +198,51 @@ void vm::guard_globals() {
       lua_pcall(state_, 0, 0, 0) != 0) {
     lua_pop(state_, 1);
   }
-  lua_newtable(state_);
   lua_getfield(state_, LUA_REGISTRYINDEX, "_LOADED");
+  kept_modules_ = keep_names();
+  lua_pushvalue(state_, LUA_GLOBALSINDEX);
+  kept_globals_ = keep_names();
+}
+
+// The names in the table on top of the stack, which goes, as a set in the registry.
+int vm::keep_names() {
+  lua_newtable(state_);
   lua_pushnil(state_);
-  while (lua_next(state_, -2) != 0) {
+  while (lua_next(state_, -3) != 0) {
     lua_pop(state_, 1);
     lua_pushvalue(state_, -1);
     lua_pushboolean(state_, 1);
-    lua_rawset(state_, -5);
+    lua_rawset(state_, -4);
   }
+  const int kept = luaL_ref(state_, LUA_REGISTRYINDEX);
   lua_pop(state_, 1);
-  kept_modules_ = luaL_ref(state_, LUA_REGISTRYINDEX);
+  return kept;
 }
 
-void vm::forget_modules() {
-  if (kept_modules_ == LUA_NOREF) return;
-  lua_rawgeti(state_, LUA_REGISTRYINDEX, kept_modules_);
-  lua_getfield(state_, LUA_REGISTRYINDEX, "_LOADED");
+// Takes from the table on top of the stack, which goes, what is not in the set.
+void vm::drop_other_names(int kept) {
+  lua_rawgeti(state_, LUA_REGISTRYINDEX, kept);
   lua_pushnil(state_);
-  while (lua_next(state_, -2) != 0) {
+  while (lua_next(state_, -3) != 0) {
     lua_pop(state_, 1);
     lua_pushvalue(state_, -1);
-    lua_rawget(state_, -4);
+    lua_rawget(state_, -3);
     const bool stays = lua_toboolean(state_, -1) != 0;
     lua_pop(state_, 1);
     if (stays) continue;
     lua_pushvalue(state_, -1);
     lua_pushnil(state_);
-    lua_rawset(state_, -4);
+    lua_rawset(state_, -5);
   }
   lua_pop(state_, 2);
+}
+
+void vm::forget_modules() {
+  if (kept_modules_ == LUA_NOREF) return;
+  lua_getfield(state_, LUA_REGISTRYINDEX, "_LOADED");
+  drop_other_names(kept_modules_);
+  lua_pushvalue(state_, LUA_GLOBALSINDEX);
+  drop_other_names(kept_globals_);
 }
 
 void vm::stand(standing now) noexcept {

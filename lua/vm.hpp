@@ -96,7 +96,8 @@ public:
   /// From here on new globals are warned about, and modules are those of requests (after init and
   /// init_worker).
   void guard_globals();
-  /// lua_code_cache off: modules that were loaded since then are loaded anew by the next require.
+  /// lua_code_cache off: modules that were loaded since then are loaded anew by the next require, and
+  /// globals that were made since then go.
   void forget_modules();
 
   /// How far it is from its end.
@@ -166,7 +167,10 @@ private:
   std::vector<coroutine*> idle_entries_;
   std::vector<std::unique_ptr<coroutine>> spare_records_;
   int ctx_tables_ = LUA_NOREF;
+  int keep_names();
+  void drop_other_names(int kept);
   int kept_modules_ = LUA_NOREF;  ///< A set of the names in package.loaded that stay.
+  int kept_globals_ = LUA_NOREF;  ///< And of those in _G.
   std::size_t ctx_next_ = 0;
   std::vector<int> ctx_free_;
 };

@@ -189,6 +189,23 @@ TEST(code_cache, off_loads_modules_anew_but_those_of_init) {
   EXPECT_EQ(client.get("/").body, "1 new");
 }
 
+TEST(code_cache, off_forgets_globals_and_holds_for_subrequests) {
+  test_node node({.conf = R"(server { listen @port@;
+      location = /count { lua_code_cache off; content_by_lua_block {
+        seen = (seen or 0) + 1
+        ngx.print(require("word"), seen) } }
+      location = /both { content_by_lua_block {
+        local first = ngx.location.capture("/count").body
+        local file = assert(io.open(ngx.var.arg_file, "w"))
+        file:write("return 'two'") file:close()
+        ngx.print(first, " ", ngx.location.capture("/count").body) } } })",
+                  .files = {{"lua/word.lua", "return 'one'"}}});
+  const std::string file = (node.folder() / "lua/word.lua").string();
+  EXPECT_EQ(test_client(node).get("/both?file=" + file).body, "one1 two1");
+  EXPECT_EQ(test_client(node).get("/count").body, "two1");
+  EXPECT_EQ(node.stop(), 0);
+}
+
 TEST(code_cache, off_reads_files_anew) {
   test_node node({.conf = "lua_code_cache off; server { listen @port@; location / { content_by_lua_file page.lua; } }",
                   .files = {{"page.lua", "ngx.say('old')"}}});
