@@ -152,7 +152,7 @@ std::string part(const std::string& name, const std::string& bytes) {
 
 }  // namespace
 
-TEST(library, a_form_is_read_part_by_part_while_it_arrives) {
+TEST(client_libraries, a_form_is_read_part_by_part_while_it_arrives) {
   test_node node({.conf = R"(
     server { listen 8080; client_max_body_size 10m;
       location / { content_by_lua_block {
@@ -197,7 +197,7 @@ TEST(library, a_form_is_read_part_by_part_while_it_arrives) {
   EXPECT_EQ(node.log_lines(level::error), no_lines);
 }
 
-TEST(library, a_lock_lets_one_in_while_others_wait_on_every_shard) {
+TEST(client_libraries, a_lock_lets_one_in_while_others_wait_on_every_shard) {
   test_node node({.shards = 2,
                   .conf = R"(
     lua_shared_dict locks 1m;
@@ -236,7 +236,7 @@ TEST(library, a_lock_lets_one_in_while_others_wait_on_every_shard) {
   EXPECT_EQ(node.log_lines(level::error), no_lines);
 }
 
-TEST(library, an_http_client_keeps_its_connection_through_all_kinds_of_answers) {
+TEST(client_libraries, an_http_client_keeps_its_connection_through_all_kinds_of_answers) {
   test_node node({.conf = R"(
     server { listen @port@;
       location = / { content_by_lua_block {
@@ -298,7 +298,7 @@ TEST(library, an_http_client_keeps_its_connection_through_all_kinds_of_answers) 
   EXPECT_EQ(node.log_lines(level::error), no_lines);
 }
 
-TEST(library, an_http_client_says_what_a_peer_broke) {
+TEST(client_libraries, an_http_client_says_what_a_peer_broke) {
   const auto ask = [](const std::string& sent) {
     test_peer peer([&](test_connection& with) {
       with.read_until("\r\n\r\n");

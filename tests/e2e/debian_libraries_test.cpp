@@ -39,7 +39,7 @@ std::string port_of(const real_peer& peer) {
 
 }  // namespace
 
-TEST(libraries, are_found_by_the_names_of_their_authors) {
+TEST(debian_libraries, are_found_by_the_names_of_their_authors) {
   EXPECT_EQ(answer(R"(
       for _, name in ipairs { "redis", "redis.connector", "redis.sentinel", "memcached", "string", "md5", "sha",
           "sha1", "sha224", "sha256", "sha384", "sha512", "aes", "random", "dns.resolver", "websocket.server",
@@ -55,7 +55,7 @@ TEST(libraries, are_found_by_the_names_of_their_authors) {
             "true true true\ntrue\n");
 }
 
-TEST(libraries, of_the_app_come_before_those_of_the_system) {
+TEST(debian_libraries, of_the_app_come_before_those_of_the_system) {
   test_node node({.conf = "server { listen @port@; location / { content_by_lua_block { "
                           "ngx.say(require('resty.redis').whose, require('resty.lrucache').whose, "
                           "require('resty.sub.own').whose) } } }",
@@ -67,7 +67,7 @@ TEST(libraries, of_the_app_come_before_those_of_the_system) {
   EXPECT_EQ(node.log_lines(level::warn), no_lines);
 }
 
-TEST(libraries, redis_with_a_password_pipelines_and_transactions) {
+TEST(debian_libraries, redis_with_a_password_pipelines_and_transactions) {
   const real_peer server = redis_server({"--requirepass", "secret"});
   EXPECT_EQ(answer("local port = " + port_of(server) + R"(
       local redis = require "resty.redis"
@@ -113,7 +113,7 @@ TEST(libraries, redis_with_a_password_pipelines_and_transactions) {
             "PONG\ntrue\n");
 }
 
-TEST(libraries, redis_subscribes_in_one_thread_and_publishes_in_another) {
+TEST(debian_libraries, redis_subscribes_in_one_thread_and_publishes_in_another) {
   const real_peer server = redis_server();
   EXPECT_EQ(
       answer("local port = " + port_of(server) + R"(
@@ -138,7 +138,7 @@ TEST(libraries, redis_subscribes_in_one_thread_and_publishes_in_another) {
       "subscribed state\nnot subscribed\n");
 }
 
-TEST(libraries, memcached_in_every_kind_of_call) {
+TEST(debian_libraries, memcached_in_every_kind_of_call) {
   const real_peer server([](const std::string& port) {
     return std::vector<std::string>{"memcached", "-u", "nobody", "-l", "127.0.0.1",
                                     "-p",        port, "-U",     "0"};
@@ -165,7 +165,7 @@ TEST(libraries, memcached_in_every_kind_of_call) {
             "true\n");
 }
 
-TEST(libraries, digests_ciphers_and_random_bytes) {
+TEST(debian_libraries, digests_ciphers_and_random_bytes) {
   EXPECT_EQ(answer(R"(
       local text = require "resty.string"
       local function digest(name, ...)
@@ -204,7 +204,7 @@ TEST(libraries, digests_ciphers_and_random_bytes) {
             "33000\n");
 }
 
-TEST(libraries, dns_resolver_asks_over_udp_and_over_tcp_when_cut) {
+TEST(debian_libraries, dns_resolver_asks_over_udp_and_over_tcp_when_cut) {
   // dnsmasq answers from what it is told, and from nothing else.
   const real_peer server([](const std::string& port) {
     std::vector<std::string> command{"/usr/sbin/dnsmasq",
@@ -246,7 +246,7 @@ TEST(libraries, dns_resolver_asks_over_udp_and_over_tcp_when_cut) {
             "stage.test 16 to be\nnowhere.example: 3 name error\n60\n1\n");
 }
 
-TEST(libraries, lrucache_evicts_and_expires) {
+TEST(debian_libraries, lrucache_evicts_and_expires) {
   EXPECT_EQ(answer(R"(
       for _, kind in ipairs { "resty.lrucache", "resty.lrucache.pureffi" } do
         local cache = assert(require(kind).new(2))
@@ -260,7 +260,7 @@ TEST(libraries, lrucache_evicts_and_expires) {
             "1 nil 3\nnil short\nnil\n1 nil 3\nnil short\nnil\n");
 }
 
-TEST(libraries, cookies_are_read_and_set) {
+TEST(debian_libraries, cookies_are_read_and_set) {
   test_node node({.conf = R"(server { listen @port@; location / { content_by_lua_block {
       local cookie = assert(require("resty.cookie"):new())
       assert(cookie:set { key = "who", value = "troupe", path = "/", httponly = true })
