@@ -26,6 +26,7 @@ void on_hook(lua_State* state, lua_Debug*) {
   }
   const unsigned reasons = machine->interrupts().lower();
   if ((reasons & interrupt::memory) != 0) machine->memory().check(state);
+  if ((reasons & interrupt::init) != 0) end_init(state);
   if ((reasons & interrupt::slice) != 0) end_slice(state);
 }
 
@@ -56,17 +57,28 @@ unsigned char* find_mask(lua_State* main) {
   return found;
 }
 
-// Mode `l` without a timer: the profiler is held by another VM for that moment. LuaJIT keeps whom it
-// profiles in one place for the process.
+// LuaJIT keeps whom it profiles in one place for the process.
+std::mutex& one_at_a_time() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+// Mode `l` without a timer: the profiler is held by another VM for that moment.
 void compile_checks(lua_State* main) {
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
+  const std::lock_guard lock(one_at_a_time());
   lua_State* holder = luaL_newstate();
   if (holder == nullptr) return;
   luaJIT_profile_start(holder, "i1000000", no_sample, nullptr);
   luaJIT_profile_start(main, "l", no_sample, nullptr);
   luaJIT_profile_stop(holder);
   lua_close(holder);
+}
+
+// Only whose profiler runs can end the mode. If that of another VM does, it stays: checks are of no harm.
+void compile_no_checks(lua_State* main) {
+  const std::lock_guard lock(one_at_a_time());
+  luaJIT_profile_start(main, "i1000000", no_sample, nullptr);
+  luaJIT_profile_stop(main);
 }
 
 // jit.profile.stop() of the app ends the mode; this one takes it up again.
@@ -86,12 +98,13 @@ if open then
   end
 end)lua";
 
-int checks_again(lua_State* state) {
-  compile_checks(static_cast<lua_State*>(lua_touserdata(state, lua_upvalueindex(1))));
+}  // namespace
+
+int interrupt::check_again(lua_State* state) {
+  const auto& self = *static_cast<interrupt*>(lua_touserdata(state, lua_upvalueindex(1)));
+  if (self.mask_ != nullptr) compile_checks(self.main_);
   return 0;
 }
-
-}  // namespace
 
 void interrupt::open(lua_State* main) {
   main_ = main;
@@ -99,11 +112,18 @@ void interrupt::open(lua_State* main) {
   if (mask_ == nullptr) return;
   compile_checks(main);
   if (luaL_loadstring(main, keep_checks) == 0) {
-    lua_pushlightuserdata(main, main);
-    lua_pushcclosure(main, checks_again, 1);
+    lua_pushlightuserdata(main, this);
+    lua_pushcclosure(main, check_again, 1);
     lua_pcall(main, 1, 0, 0);
   }
   lua_settop(main, 0);
+}
+
+void interrupt::close() {
+  lower();
+  if (mask_ != nullptr) compile_no_checks(main_);
+  main_ = nullptr;
+  mask_ = nullptr;
 }
 
 void interrupt::raise(unsigned reason) noexcept {

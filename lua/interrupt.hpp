@@ -9,7 +9,7 @@
 //          of its profiler (luaJIT_profile_start, mode `l`), whose timer is not used.
 // Thread   open(): any, then that of the VM; raise() also from a signal handler on it.
 // Errors   a build of LuaJIT in which the bit is not found is interrupted in interpreted code only.
-// Called   by lua/vm; lua/slice and lua/memory_cap raise.
+// Called   by lua/vm, runtime/init_run; lua/slice and lua/memory_cap raise.
 #pragma once
 
 #include <lua.hpp>
@@ -22,9 +22,12 @@ class interrupt {
 public:
   static constexpr unsigned slice = 1;   ///< The script has run for too long.
   static constexpr unsigned memory = 2;  ///< A full collection is due.
+  static constexpr unsigned init = 4;    ///< init_by_lua has taken too long.
 
   /// From here on code is compiled so that it can be interrupted. What was compiled is dropped.
   void open(lua_State* main);
+  /// Code is compiled without that again.
+  void close();
   [[nodiscard]] bool is_open() const noexcept { return main_ != nullptr; }
   [[nodiscard]] bool reaches_compiled_code() const noexcept { return mask_ != nullptr; }
 
@@ -42,6 +45,8 @@ public:
   }
 
 private:
+  static int check_again(lua_State* state);
+
   lua_State* main_ = nullptr;
   unsigned char* mask_ = nullptr;  ///< LuaJIT's byte of hooks; null: not found.
   std::atomic<unsigned> reasons_{0};

@@ -11,15 +11,18 @@
 
 namespace troupe::lua {
 
-namespace {
-
-// The hook stays, so that catching the error helps nobody: the VM is thrown away.
-void end_init(lua_State* state, lua_Debug*) {
-  luaL_error(state, "it has not ended within %d ms (lua_init_timeout)",
-             static_cast<int>(current.machine->watched()->init_ms));
+void end_init(lua_State* state) {
+  vm& machine = *current.machine;
+  if (machine.watched() == nullptr) return;  // It has ended.
+  // Again at the next instruction, so that catching the error helps nobody: the VM is thrown away.
+  machine.interrupts().raise(interrupt::init);
+  luaL_where(state, 0);
+  lua_pushfstring(state, "it has not ended within %d ms (lua_init_timeout)",
+                  static_cast<int>(machine.watched()->init_ms));
+  lua_concat(state, 2);
+  machine.interrupts().leave_hook();
+  lua_error(state);
 }
-
-}  // namespace
 
 void end_slice(lua_State* state) {
   vm& machine = *current.machine;
@@ -56,10 +59,8 @@ void interrupt_slice() noexcept {
   const slice& now = *machine->watched();
   // Whom it was meant for may have ended meanwhile.
   if (now.serial.load(std::memory_order_relaxed) != now.overdue.load(std::memory_order_relaxed)) return;
-  if (now.init_ms > 0) {  // Nothing is compiled meanwhile.
-    lua_sethook(machine->state(), end_init, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-  } else if (machine->interrupts().is_open()) {
-    machine->interrupts().raise(interrupt::slice);
+  if (machine->interrupts().is_open()) {
+    machine->interrupts().raise(now.init_ms > 0 ? interrupt::init : interrupt::slice);
   }
 }
 

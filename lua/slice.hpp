@@ -37,6 +37,8 @@ private:
 /// Makes this thread's Lua code stop at its next safe place and look at itself. For a signal handler.
 void interrupt_slice() noexcept;
 
+/// Raises the error that ends init_by_lua. Of the hook.
+void end_init(lua_State* state);
 /// Logs that the code has run too long, and raises an error if it is to be killed. Of the hook.
 void end_slice(lua_State* state);
 

@@ -60,8 +60,12 @@ init_run::init_run(lua::vm& machine, std::int64_t most_ms)
 init_run::~init_run() = default;
 
 std::string init_run::run(int chunk, const net::log_context& log) {
-  lua_State* state = machine_.state();
-  luaJIT_setmode(state, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+  lua::interrupt& interrupts = machine_.interrupts();
+  const bool opens = most_ms_ > 0 && !interrupts.is_open();
+  if (opens) interrupts.open(machine_.state());
+  // Without them compiled loops would run for ever.
+  const bool interprets = opens && !interrupts.reaches_compiled_code();
+  if (interprets) luaJIT_setmode(machine_.state(), 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
   machine_.watch(counter_);
   std::string error;
   {
@@ -77,8 +81,9 @@ std::string init_run::run(int chunk, const net::log_context& log) {
     }
   }
   machine_.unwatch();
-  lua_sethook(state, nullptr, 0, 0);
-  luaJIT_setmode(state, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+  interrupts.withdraw(lua::interrupt::init);
+  if (opens) interrupts.close();
+  if (interprets) luaJIT_setmode(machine_.state(), 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
   return error;
 }
 

@@ -3,7 +3,7 @@
 // A run of init_by_lua in a VM that is being built, with a limit: code that waits too long is given up
 // by the loop that it waits on, code that loops is interrupted by whoever watches it from outside.
 //
-// While init runs, nothing is compiled to machine code: compiled loops do not look at hooks.
+// What init compiles to machine code looks at interrupts, too (lua/interrupt).
 //
 // Source   docs/directives.md, lua_init_timeout; lua/slice for how code is interrupted.
 // Thread   run(): a loader's; the rest: any, between its construction and its end.
