@@ -226,7 +226,7 @@ void agent_core::end_takeover(instant now) {
 
 /// What etcd says of who leads.
 void agent_core::change_part_by_seat(instant now) {
-  seat_->tick(follower_->state(), now);
+  seat_->tick(*log_, now);
   if (controller_ && (controller_->has_lost() || !seat_->leads())) {
     local_.pump(now);
     say(log_level::notice, "cluster: this node leads no more");

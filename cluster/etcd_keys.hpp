@@ -2,13 +2,13 @@
 //
 // What lies where in etcd, below the cluster's prefix:
 //
-//   leader                who leads (leader_record), under the leader's lease
-//   epoch                 the last epoch that was given, in decimal; taking the leadership raises
-//   it head                  where the log stands: `EPOCH SEQ DIGEST` log/SEQ               a
-//   change, as change::encode() snapshot              `EPOCH SEQ DIGEST CUT PIECES SHA256`: the
-//   last snapshot; the log begins
-//                         after CUT
-//   pieces/SEQ/NUMBER     its bytes
+// - leader: who leads (leader_record), under the leader's lease
+// - epoch: the last epoch that was given, in decimal; taking the leadership raises it
+// - head: where the log stands, `EPOCH SEQ DIGEST`; without it there is no log, whatever else lies
+//   there
+// - log/SEQ: a change, as change::encode()
+// - snapshot: `EPOCH SEQ DIGEST CUT PIECES SHA256`, the last; the log begins after CUT
+// - pieces/SEQ/NUMBER: its bytes
 //
 // Numbers in names have 16 hexadecimal digits, so that they lie in order.
 //
@@ -47,6 +47,7 @@ struct etcd_keys {
     return prefix + "/pieces/" + hex(seq) + '0';
   }
   [[nodiscard]] std::string first_piece() const { return prefix + "/pieces/"; }
+  [[nodiscard]] std::string all_pieces_end() const { return prefix + "/pieces0"; }
 
  private:
   [[nodiscard]] static std::string hex(std::uint64_t value) {

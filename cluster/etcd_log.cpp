@@ -34,6 +34,7 @@ struct etcd_log::impl {
     position at = {};
     std::uint64_t cut = 0;
     std::string bytes = {};
+    std::vector<change> since = {};
     appended done = {};
     etcd_writer::content content = {};
     tl::expected<void, refusal> result = {};
@@ -94,9 +95,10 @@ void etcd_log::impl::work(job& what) {
       what.result = etcd.append(what.before, what.next);
       return;
     case job::what::snapshot:
+      what.result = etcd.keep_snapshot(what.at, what.cut, what.bytes);
+      return;
     case job::what::begin:
-      what.result =
-          etcd.keep_snapshot(what.at, what.cut, what.bytes, what.kind == job::what::begin);
+      what.result = etcd.begin(what.at, what.bytes, what.since);
       return;
   }
 }
@@ -144,14 +146,15 @@ const std::optional<tl::expected<void, refusal>>& etcd_log::loaded() const noexc
   return impl_->loaded;
 }
 
-void etcd_log::begin_with(const position& at, std::string bytes, appended done) {
+void etcd_log::begin_with(const position& at, std::string bytes, std::vector<change> since,
+                          appended done) {
   impl::job next;
   next.kind = impl::job::what::begin;
   next.at = at;
-  next.cut = at.seq;
   next.bytes = std::move(bytes);
+  next.since = std::move(since);
   next.done = std::move(done);
-  impl_->tail = at;
+  impl_->tail = next.since.empty() ? at : next.since.back().after();
   impl_->want(std::move(next));
 }
 
@@ -205,8 +208,9 @@ void etcd_log::poll() {
         if (one.result) one.result = data.copy.append_all({one.next});
         break;
       case impl::job::what::begin:
-        if (one.result) one.result = data.copy.replace(one.at, one.bytes, {}, {});
-        if (one.result) data.snapshot_seq = data.cut = one.at.seq;
+        if (one.result) one.result = data.copy.replace(one.at, one.bytes, one.since, {});
+        if (one.result) data.cut = one.at.seq;
+        if (one.result && !one.bytes.empty()) data.snapshot_seq = one.at.seq;
         break;
       case impl::job::what::snapshot:
         if (!one.result && data.how.log) {

@@ -11,9 +11,8 @@
 // Source   docs/cluster.md, "Controllers".
 // Thread   cluster; a thread of its own asks etcd, and `wake` is called on it. Answers come in
 //          poll(). Destroyed, it calls none that is still open.
-// Errors   refusals. Without leading there is nothing to append: `not_leader`. A snapshot that
-// could
-//          not be put into etcd is logged, and the log stays longer until the next.
+// Errors   refusals. Without leading there is nothing to append: `not_leader`. A snapshot that etcd
+//          does not take is logged, and the log stays longer until the next.
 // Called   by cluster/etcd_seat.
 #pragma once
 
@@ -44,8 +43,9 @@ class etcd_log final : public change_log {
 
   /// Set when all has been read, by poll(); before that the log is empty and takes nothing.
   [[nodiscard]] const std::optional<tl::expected<void, refusal>>& loaded() const noexcept;
-  /// Of a log that is empty: what a cluster had before it came to etcd.
-  void begin_with(const position& at, std::string bytes, appended done);
+  /// Of a log that is empty: what a cluster had before it came to etcd, a snapshot (empty bytes:
+  /// none, and `at` is the beginning) and the changes since.
+  void begin_with(const position& at, std::string bytes, std::vector<change> since, appended done);
 
   [[nodiscard]] position head() const override;
   [[nodiscard]] std::uint64_t begins_after() const override;

@@ -3,6 +3,7 @@
 
 #include "cluster/load_state.hpp"
 
+#include <limits>
 #include <utility>
 
 namespace troupe::cluster {
@@ -47,11 +48,11 @@ void etcd_seat::fail(const std::string& what, const refusal& why, instant now) {
   leave(now);
 }
 
-void etcd_seat::tick(const cluster_state& own, instant now) {
+void etcd_seat::tick(const change_log& own, instant now) {
   if (log_) log_->poll();
   const auto held = office_.held();
   if (step_ == step::waiting) {
-    if (now >= again_) office_.campaign(own.at().epoch);
+    if (now >= again_) office_.campaign(own.head().epoch);
     if (!held) return;
     hold_ = *held;
     log_ = std::make_unique<etcd_log>(
@@ -76,22 +77,39 @@ void etcd_seat::tick(const cluster_state& own, instant now) {
   }
 }
 
-void etcd_seat::read_log(const cluster_state& own, instant now) {
+void etcd_seat::read_log(const change_log& own, instant now) {
   if (!log_->loaded()) return;
   if (!*log_->loaded()) {
     return fail("the log in etcd cannot be read", log_->loaded()->error(), now);
   }
-  if (log_->head() != position() || own.at() == position()) return promote();
+  if (log_->head() != position() || own.head() == position()) return promote();
   step_ = step::beginning;
   if (how_.log) {
     how_.log(log_level::notice,
-             "cluster: etcd has no history yet; it begins with that of this node, change " +
-                 std::to_string(own.at().seq));
+             "cluster: etcd has no history yet; it begins with that of this node, up to change " +
+                 std::to_string(own.head().seq));
   }
-  log_->begin_with(own.at(), own.encode(), [this](const tl::expected<void, refusal>& done) {
-    if (done) return promote();
-    failed_ = done.error();
-  });
+  if (auto begun = begin_with(own); !begun) failed_ = std::move(begun.error());
+}
+
+/// A snapshot of one's own making would be none: it is as good as the signed checkpoint after it.
+tl::expected<void, refusal> etcd_seat::begin_with(const change_log& own) {
+  auto bytes = own.snapshot();
+  if (!bytes) return tl::unexpected(std::move(bytes.error()));
+  position at;
+  if (*bytes) {
+    const auto state = cluster_state::decode(**bytes, how_.root);
+    if (!state) return tl::unexpected(state.error());
+    at = state->at();
+  }
+  auto since = own.read(at.seq, std::numeric_limits<std::size_t>::max());
+  if (!since) return tl::unexpected(std::move(since.error()));
+  log_->begin_with(at, bytes->value_or(std::string()), *std::move(since),
+                   [this](const tl::expected<void, refusal>& done) {
+                     if (done) return promote();
+                     failed_ = done.error();
+                   });
+  return {};
 }
 
 void etcd_seat::promote() {

@@ -41,9 +41,9 @@ class etcd_seat {
   explicit etcd_seat(options how);
   ~etcd_seat();
 
-  /// @param own  what this node knows by its own log: epochs before it are not given again, and an
-  ///             empty etcd begins with it.
-  void tick(const cluster_state& own, instant now);
+  /// @param own  this node's own log: epochs up to its last are not given again, and an empty etcd
+  ///             begins with it.
+  void tick(const change_log& own, instant now);
   /// A controller may be on log(). When it is so no more, or the controller has lost, the
   /// controller is to be taken down, and then leave() called.
   [[nodiscard]] bool leads() const;
@@ -55,7 +55,8 @@ class etcd_seat {
 
  private:
   enum class step : std::uint8_t { waiting, reading, beginning, promoting, leading };
-  void read_log(const cluster_state& own, instant now);
+  void read_log(const change_log& own, instant now);
+  [[nodiscard]] tl::expected<void, refusal> begin_with(const change_log& own);
   void promote();
   void fail(const std::string& what, const refusal& why, instant now);
 

@@ -14,7 +14,8 @@ using what = etcd_operation::what;
 
 /// etcd takes requests of 1.5 MiB.
 constexpr std::size_t piece_bytes = 512 * 1024;
-constexpr std::size_t page = 128;  ///< Changes read at once; fewer when they are long.
+constexpr std::size_t page = 128;            ///< Changes read at once; fewer when they are long.
+constexpr std::size_t changes_at_once = 64;  ///< Written; etcd takes 128 operations.
 constexpr auto read_within = 10s;
 
 tl::unexpected<refusal> damaged(const std::string& why) {
@@ -109,6 +110,7 @@ tl::expected<etcd_writer::content, refusal> etcd_writer::load() {
   content result;
   auto head = value(keys_.head());
   if (!head) return tl::unexpected(std::move(head.error()));
+  if (!*head) return result;
   auto placed = value(keys_.snapshot());
   if (!placed) return tl::unexpected(std::move(placed.error()));
   if (*placed) {
@@ -120,11 +122,9 @@ tl::expected<etcd_writer::content, refusal> etcd_writer::load() {
   if (!changes) return tl::unexpected(std::move(changes.error()));
   result.changes = *std::move(changes);
   const position last = result.changes.empty() ? result.snapshot_at : result.changes.back().after();
-  if (*head) {
-    const auto at = position_from(**head);
-    if (!at) return damaged("its head cannot be read");
-    result.head = *at;
-  }
+  const auto at = position_from(**head);
+  if (!at) return damaged("its head cannot be read");
+  result.head = *at;
   if (result.head != last) return damaged("its changes do not lead to its head");
   return result;
 }
@@ -175,26 +175,68 @@ tl::expected<void, refusal> etcd_writer::append(const position& before, const ch
       after);
 }
 
-tl::expected<void, refusal> etcd_writer::keep_snapshot(const position& at, std::uint64_t cut,
-                                                       const std::string& bytes, bool is_first) {
+tl::expected<std::uint64_t, refusal> etcd_writer::put_pieces(std::uint64_t seq,
+                                                             const std::string& bytes) {
   std::uint64_t pieces = 0;
   for (std::size_t from = 0; from < bytes.size(); from += piece_bytes) {
     auto done = commit(
-        fenced(), {{what::put, keys_.piece(at.seq, pieces), bytes.substr(from, piece_bytes)}}, {});
-    if (!done) return done;
+        fenced(), {{what::put, keys_.piece(seq, pieces), bytes.substr(from, piece_bytes)}}, {});
+    if (!done) return tl::unexpected(std::move(done.error()));
     ++pieces;
   }
-  operations then{{what::put, keys_.snapshot(),
-                   position_text(at) + ' ' + std::to_string(cut) + ' ' + std::to_string(pieces) +
-                       ' ' + digest::of(bytes).hex()},
-                  {what::erase, keys_.change(0), keys_.change(cut + 1)},
-                  {what::erase, keys_.first_piece(), keys_.pieces(at.seq)}};
-  compares when = fenced();
-  if (!is_first) return commit(when, then, {});
-  const std::string after = position_text(at);
-  when.push_back({.key = keys_.head(), .create_revision = 0});
-  then.push_back({what::put, keys_.head(), after});
-  return commit(when, then, after);
+  return pieces;
+}
+
+etcd_operation etcd_writer::place_snapshot(const position& at, std::uint64_t cut,
+                                           std::uint64_t pieces, const std::string& bytes) const {
+  return {what::put, keys_.snapshot(),
+          position_text(at) + ' ' + std::to_string(cut) + ' ' + std::to_string(pieces) + ' ' +
+              digest::of(bytes).hex()};
+}
+
+tl::expected<void, refusal> etcd_writer::keep_snapshot(const position& at, std::uint64_t cut,
+                                                       const std::string& bytes) {
+  const auto pieces = put_pieces(at.seq, bytes);
+  if (!pieces) return tl::unexpected(pieces.error());
+  return commit(fenced(),
+                {place_snapshot(at, cut, *pieces, bytes),
+                 {what::erase, keys_.change(0), keys_.change(cut + 1)},
+                 {what::erase, keys_.first_piece(), keys_.pieces(at.seq)}},
+                {});
+}
+
+tl::expected<void, refusal> etcd_writer::begin(const position& at, const std::string& bytes,
+                                               const std::vector<change>& since) {
+  compares empty = fenced();
+  empty.push_back({.key = keys_.head(), .create_revision = 0});
+  if (auto done = commit(empty,
+                         {{what::erase, keys_.snapshot()},
+                          {what::erase, keys_.change(0), keys_.log_end()},
+                          {what::erase, keys_.first_piece(), keys_.all_pieces_end()}},
+                         {});
+      !done) {
+    return done;
+  }
+  const auto pieces = put_pieces(at.seq, bytes);
+  if (!pieces) return tl::unexpected(pieces.error());
+  operations some;
+  std::size_t size = 0;
+  for (const change& one : since) {
+    std::string encoded = one.encode();
+    if (!some.empty() && (some.size() == changes_at_once || size + encoded.size() > piece_bytes)) {
+      if (auto done = commit(empty, std::exchange(some, {}), {}); !done) return done;
+      size = 0;
+    }
+    size += encoded.size();
+    some.push_back({what::put, keys_.change(one.seq), std::move(encoded)});
+  }
+  if (!some.empty()) {
+    if (auto done = commit(empty, some, {}); !done) return done;
+  }
+  const std::string after = position_text(since.empty() ? at : since.back().after());
+  operations last{{what::put, keys_.head(), after}};
+  if (!bytes.empty()) last.push_back(place_snapshot(at, at.seq, *pieces, bytes));
+  return commit(empty, last, after);
 }
 
 }  // namespace troupe::cluster

@@ -34,9 +34,12 @@ class etcd_writer {
   [[nodiscard]] tl::expected<content, refusal> load();
   /// @param before  where the log has to stand.
   [[nodiscard]] tl::expected<void, refusal> append(const position& before, const change& next);
-  /// @param is_first  the log has to be empty, and stands there then.
   [[nodiscard]] tl::expected<void, refusal> keep_snapshot(const position& at, std::uint64_t cut,
-                                                          const std::string& bytes, bool is_first);
+                                                          const std::string& bytes);
+  /// Where there is no log: a snapshot (empty bytes: none) and the changes since. It is there when
+  /// all of it is; what an attempt that was cut short has left goes.
+  [[nodiscard]] tl::expected<void, refusal> begin(const position& at, const std::string& bytes,
+                                                  const std::vector<change>& since);
   void stop() { etcd_.stop(); }
 
  private:
@@ -46,6 +49,10 @@ class etcd_writer {
   [[nodiscard]] tl::expected<std::optional<std::string>, refusal> value(const std::string& key);
   [[nodiscard]] tl::expected<std::vector<change>, refusal> changes_after(std::uint64_t cut);
   [[nodiscard]] tl::expected<void, refusal> load_snapshot(content& to, const std::string& placed);
+  [[nodiscard]] tl::expected<std::uint64_t, refusal> put_pieces(std::uint64_t seq,
+                                                                const std::string& bytes);
+  [[nodiscard]] etcd_operation place_snapshot(const position& at, std::uint64_t cut,
+                                              std::uint64_t pieces, const std::string& bytes) const;
   /// Where the head has to become `after`.
   [[nodiscard]] tl::expected<void, refusal> commit(const compares& when, const operations& then,
                                                    const std::string& after);

@@ -7,6 +7,7 @@
 #include "cluster/memory_blobs.hpp"
 #include "tests/cluster/etcd_ends.hpp"
 #include "tests/support/etcd_members.hpp"
+#include "tests/support/free_port.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <gtest/gtest.h>
@@ -55,13 +56,20 @@ struct one_agent {
     };
   }
   ~one_agent() {
+    if (running && ::testing::Test::HasFailure()) {
+      const auto at = running->stands();
+      std::cerr << how.name << (at.current ? " is current, " : " is not current, ") << at.at.epoch
+                << ' ' << at.at.seq << ", led by " << at.controller << ": " << at.problem << '\n';
+    }
     running.reset();
     if (::testing::Test::HasFailure()) std::cerr << log;
   }
-  void start() {
+  [[nodiscard]] bool start() {
     auto made = agent::start(how, blobs, node);
-    ASSERT_TRUE(made) << how.name << ": " << made.error().reason;
+    EXPECT_TRUE(made) << how.name << ": " << made.error().reason;
+    if (!made) return false;
     running = std::move(*made);
+    return true;
   }
   [[nodiscard]] bool is_current() const {
     return wait_until([&] { return running->stands().current; });
@@ -105,22 +113,31 @@ class etcd_agents : public ::testing::TestWithParam<bool> {
       EXPECT_TRUE(key_folder::make(keys, "operator"));
     }
   }
+  /// A controller's, at a port that stays its own, with the one behind it, when it is away.
+  agent::options leading(const std::string& store = {}) {
+    do ports.push_back(std::make_unique<tests::free_port>());
+    while (ports.size() < 2 || ports.back()->number() != ports[ports.size() - 2]->number() + 1);
+    const auto port = ports[ports.size() - 2]->number();
+    ports.push_back(std::make_unique<tests::free_port>());  // the next pair begins anew
+    return {.listen = "127.0.0.1:" + std::to_string(port), .is_controller = true, .store = store};
+  }
+  std::vector<std::unique_ptr<tests::free_port>> ports;
   tests::temp_dir home;
   std::string keys;
 };
 
 TEST_P(etcd_agents, lead_one_after_another_and_lose_nothing) {
   tests::etcd_members etcd;
-  one_agent a("a", keys, {.listen = "127.0.0.1:0", .is_controller = true, .store = etcd.store()});
-  one_agent b("b", keys, {.listen = "127.0.0.1:0", .is_controller = true, .store = etcd.store()});
-  a.start();
+  one_agent a("a", keys, leading(etcd.store()));
+  one_agent b("b", keys, leading(etcd.store()));
+  ASSERT_TRUE(a.start());
   ASSERT_TRUE(a.leads());
-  b.start();
+  ASSERT_TRUE(b.start());
   ASSERT_TRUE(b.is_current());
   EXPECT_EQ(b.running->stands().controller, "a");
   ASSERT_TRUE(wait_until([&] { return b.running->state()->members().contains("b"); }));
   one_agent c("c", keys, {.join = {a.running->address(), b.running->address()}});
-  c.start();
+  ASSERT_TRUE(c.start());
   ASSERT_TRUE(c.is_current());
   EXPECT_EQ(c.set("color", "red").error, "");
   ASSERT_TRUE(wait_until([&] { return b.node.value("color") == "red"; }));
@@ -134,15 +151,15 @@ TEST_P(etcd_agents, lead_one_after_another_and_lose_nothing) {
   EXPECT_EQ(c.running->stands().at.epoch, 2u);
 
   // The first comes back and follows.
-  a.start();
+  ASSERT_TRUE(a.start());
   ASSERT_TRUE(wait_until([&] { return a.node.value("size") == "big"; }));
   ASSERT_TRUE(a.is_current());
   EXPECT_EQ(a.running->stands().controller, "b");
 }
 
 TEST_P(etcd_agents, begin_with_the_history_that_a_cluster_had) {
-  one_agent a("a", keys, {.listen = "127.0.0.1:0", .is_controller = true});
-  a.start();
+  one_agent a("a", keys, leading());
+  ASSERT_TRUE(a.start());
   ASSERT_TRUE(a.leads());
   EXPECT_EQ(a.set("color", "red").error, "");
   ASSERT_TRUE(wait_until([&] { return a.node.value("color") == "red"; }));
@@ -150,13 +167,13 @@ TEST_P(etcd_agents, begin_with_the_history_that_a_cluster_had) {
 
   tests::etcd_members etcd;
   a.how.store = etcd.store();
-  a.start();
+  ASSERT_TRUE(a.start());
   ASSERT_TRUE(wait_until([&] { return a.running->stands().at.epoch == 2; }));
   EXPECT_EQ(a.set("size", "big").error, "");
   a.running.reset();
 
-  one_agent b("b", keys, {.listen = "127.0.0.1:0", .is_controller = true, .store = etcd.store()});
-  b.start();
+  one_agent b("b", keys, leading(etcd.store()));
+  ASSERT_TRUE(b.start());
   ASSERT_TRUE(b.leads());
   ASSERT_TRUE(wait_until([&] { return b.node.value("size") == "big"; }));
   EXPECT_EQ(b.node.value("color"), "red");

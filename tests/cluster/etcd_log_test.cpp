@@ -224,28 +224,64 @@ TEST(etcd_log, is_cut_by_snapshots_of_any_size) {
   EXPECT_EQ(b.log->read(1, 1).error().errc, refusal_errc::missing);
 }
 
+tl::expected<void, refusal> begin(const etcd_end& at, const position& base,
+                                  const std::vector<change>& since) {
+  std::optional<tl::expected<void, refusal>> result;
+  at.log->begin_with(base, "a state", since, [&](const auto& said) { result = said; });
+  const bool is_answered = wait_until([&] {
+    at.log->poll();
+    return result.has_value();
+  });
+  if (!is_answered) return tl::unexpected(refusal{refusal_errc::io, "no answer", {}});
+  return *result;
+}
+
 TEST(etcd_log, begins_with_what_a_cluster_had_before_but_never_twice) {
   tests::etcd_members etcd;
-  const position had{3, 40, digest::of("had")};
-  etcd_end a(etcd.address(), "a");
-  ASSERT_TRUE(a.lead(true, had.epoch));
-  std::optional<tl::expected<void, refusal>> result;
-  a.log->begin_with(had, "a state", [&](const auto& said) { result = said; });
-  ASSERT_TRUE(wait_until([&] {
-    a.log->poll();
-    return result.has_value();
-  }));
-  ASSERT_TRUE(*result) << result->error().reason;
-  EXPECT_EQ(a.log->head(), had);
-  EXPECT_EQ(a.epoch, 4u);
-  ASSERT_TRUE(a.append("next"));
-  result.reset();
-  a.log->begin_with({9, 9, digest::of("x")}, "another", [&](const auto& said) { result = said; });
-  ASSERT_TRUE(wait_until([&] {
-    a.log->poll();
-    return result.has_value();
-  }));
-  EXPECT_FALSE(*result);
+  const position base{3, 40, digest::of("had")};
+  std::vector<change> since;
+  texts words;
+  position at = base;
+  for (int i = 0; i < 150; ++i) {  // more than etcd takes at once
+    change next;
+    next.epoch = 3;
+    next.seq = at.seq + 1;
+    next.parent = at.state;
+    next.ordered.bytes = std::to_string(i);
+    at = next.after();
+    words.push_back(next.ordered.bytes);
+    since.push_back(std::move(next));
+  }
+  {
+    // What one that began and was killed has left.
+    etcd_client raw(etcd.address().members);
+    const etcd_keys keys{etcd.address().prefix};
+    using what = etcd_operation::what;
+    ASSERT_TRUE(raw.transact({},
+                             {{what::put, keys.change(1), "rest"},
+                              {what::put, keys.change(999), "rest"},
+                              {what::put, keys.piece(7, 0), "rest"}},
+                             {}, std::chrono::steady_clock::now() + tests::patience));
+  }
+  {
+    etcd_end a(etcd.address(), "a");
+    ASSERT_TRUE(a.lead(true, base.epoch));
+    ASSERT_TRUE(*a.log->loaded()) << a.log->loaded()->error().reason;
+    EXPECT_EQ(a.log->head(), position());
+    const auto begun = begin(a, base, since);
+    ASSERT_TRUE(begun) << begun.error().reason;
+    EXPECT_EQ(a.log->head(), at);
+    EXPECT_EQ(a.epoch, 4u);
+    ASSERT_TRUE(a.append("next"));
+    words.emplace_back("next");
+    EXPECT_FALSE(begin(a, {9, 9, digest::of("x")}, {}));
+  }
+  etcd_end b(etcd.address(), "b");
+  ASSERT_TRUE(b.lead());
+  ASSERT_TRUE(*b.log->loaded()) << b.log->loaded()->error().reason;
+  EXPECT_EQ(b.log->begins_after(), base.seq);
+  EXPECT_EQ(b.log->snapshot()->value(), "a state");
+  EXPECT_EQ(b.texts(), words);
 }
 
 TEST(etcd_log, loses_nothing_acknowledged_when_one_of_three_members_is_killed) {
