@@ -77,6 +77,11 @@ tl::expected<void, refusal> agent_core::lead(std::vector<signed_order> first, in
   how.root = keys_.root;
   how.wall_clock = wall_now;
   how.log = how_.log;
+  if (seat_) {
+    how.no_promotion =
+        "etcd says who leads: stop the controller that does, " + how_.name +
+        ", and another leads within a second";
+  }
   auto made = std::make_unique<controller>(
       std::move(how), seat_ ? seat_->log() : static_cast<change_log&>(*log_), blobs_, local_);
   // Its first words are for this node too.

@@ -64,6 +64,7 @@ class agent_core final : public loop_source {
   [[nodiscard]] tl::expected<std::vector<signed_order>, refusal> founding() const;
   [[nodiscard]] tl::expected<std::vector<signed_order>, refusal> leading_orders(
       const cluster_state& state, std::uint64_t epoch) const;
+  [[nodiscard]] tl::expected<void, refusal> reach_store() const;
   void open_seat();
   // agent_core.cpp
   [[nodiscard]] tl::expected<void, refusal> lead(std::vector<signed_order> first, instant now);

@@ -11,6 +11,8 @@ namespace troupe::cluster {
 
 namespace {
 
+constexpr std::chrono::seconds reach_store_within{5};
+
 tl::unexpected<refusal> refuse(refusal_errc errc, std::string reason) {
   return tl::unexpected(refusal{errc, std::move(reason), {}});
 }
@@ -33,7 +35,12 @@ tl::expected<void, refusal> agent_core::check() const {
     }
     if (!how_.is_controller) {
       return refuse(refusal_errc::malformed,
-                    "--store is for controllers (--controller); other nodes need no etcd");
+                    "--store is for controllers: add --controller, or leave --store out, for other "
+                    "nodes need no etcd");
+    }
+    if (how_.is_relay) {
+      return refuse(refusal_errc::malformed,
+                    "--store and --relay: a relay keeps no history for others; leave one of them out");
     }
   }
   if (how_.name.empty()) return refuse(refusal_errc::malformed, "a node needs a name");
@@ -126,6 +133,23 @@ tl::expected<std::vector<signed_order>, refusal> agent_core::leading_orders(
   return result;
 }
 
+/// A node that has served goes on without etcd; to one that is set up, mistakes are told at once.
+tl::expected<void, refusal> agent_core::reach_store() const {
+  const auto store = *etcd_address::parse(how_.store);
+  etcd_client etcd(store);
+  const auto found = etcd.range(etcd_keys{store.prefix}.head(), {}, 1,
+                                std::chrono::steady_clock::now() + reach_store_within);
+  if (found) return {};
+  const bool is_denied = found.error().errc == refusal_errc::denied;
+  return refuse(found.error().errc,
+                "--store: " + found.error().reason +
+                    (is_denied ? "; give a user who may read and write the keys below \"" +
+                                     store.prefix + "/\": etcd://USER:PASSWORD@HOST:PORT"
+                               : "; etcd has to run when a controller starts for the first time: "
+                                 "see that these are its client addresses (`etcdctl endpoint "
+                                 "health --endpoints …`)"));
+}
+
 void agent_core::open_seat() {
   etcd_seat::options how;
   how.office.store = *etcd_address::parse(how_.store);
@@ -139,6 +163,10 @@ void agent_core::open_seat() {
   how.wall_clock = [] {
     return std::chrono::time_point_cast<std::chrono::milliseconds>(
         std::chrono::system_clock::now());
+  };
+  how.may_begin = [this] {
+    return (how_.join.empty() && keys_.token_servers.empty()) ||
+           follower_->state().controller() == how_.name;
   };
   how.log = how_.log;
   seat_ = std::make_unique<etcd_seat>(std::move(how));
@@ -178,6 +206,9 @@ tl::expected<void, refusal> agent_core::start(instant now) {
                   "this node leads the cluster and needs its address (--listen HOST:PORT)");
   }
   if (!how_.store.empty()) {
+    if (is_new) {
+      if (auto reached = reach_store(); !reached) return reached;
+    }
     open_seat();
     follow(now);
   } else if (leads) {

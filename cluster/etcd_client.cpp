@@ -2,7 +2,6 @@
 #include "cluster/etcd_client.hpp"
 
 #include "cluster/base64url.hpp"
-#include "cluster/link_address.hpp"
 
 #include <curl/curl.h>
 
@@ -118,39 +117,62 @@ struct list_deleter {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
 
-}  // namespace
+/// What a member said that is no answer.
+struct complaint {
+  int code = 0;
+  std::string text;
+};
 
-tl::expected<etcd_address, refusal> etcd_address::parse(std::string_view text) {
-  constexpr std::string_view scheme = "etcd://";
-  const auto bad = [&](const std::string& why) {
-    return tl::unexpected(refusal{.errc = refusal_errc::malformed,
-                                  .reason = '"' + std::string(text) + "\" is no store: " + why +
-                                            "; write etcd://HOST:PORT[,HOST:PORT…][/PREFIX]",
-                                  .file = {}});
-  };
-  if (!text.starts_with(scheme)) return bad("only etcd is known beside the own disk");
-  std::string_view rest = text.substr(scheme.size());
-  etcd_address result;
-  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
-    result.prefix = std::string(rest.substr(slash + 1));
-    while (result.prefix.ends_with('/')) result.prefix.pop_back();
-    if (result.prefix.empty()) result.prefix = etcd_address().prefix;
-    rest = rest.substr(0, slash);
+complaint complaint_of(const json& said, long status) {
+  complaint result;
+  result.text = "status " + std::to_string(status);
+  const auto inner = said.find("error");
+  const json& trouble = inner != said.end() && inner->is_object() ? *inner : said;
+  result.code = static_cast<int>(number(trouble, trouble.contains("code") ? "code" : "grpc_code"));
+  for (const char* name : {"message", "error"}) {
+    const auto words = trouble.find(name);
+    if (words != trouble.end() && words->is_string()) result.text = words->get<std::string>();
   }
-  while (true) {
-    const auto comma = rest.find(',');
-    const auto at = link_address::parse(rest.substr(0, comma));
-    if (!at) return bad(at.error().reason);
-    result.members.push_back("http://" + at->text());
-    if (comma == std::string_view::npos) return result;
-    rest.remove_prefix(comma + 1);
+  return result;
+}
+
+/// None: another member may know better, or the same one later: it has no leader, or starts or
+/// stops.
+std::optional<refusal_errc> meaning_of(const complaint& what) {
+  switch (what.code) {
+    case code_not_found:
+      return refusal_errc::missing;
+    case code_invalid:
+      if (what.text.find("too large") != std::string::npos) return refusal_errc::too_large;
+      if (what.text.find("user") != std::string::npos) return refusal_errc::denied;
+      return refusal_errc::unsupported;
+    case code_exhausted:  // the answer is too long, or etcd's space is used up
+      return refusal_errc::too_large;
+    case code_denied:
+    case code_unauthenticated:
+      return refusal_errc::denied;
+    case code_precondition:
+    case code_out_of_range:
+    case code_unimplemented:
+      return refusal_errc::unsupported;
+    default:
+      return std::nullopt;
   }
 }
 
+/// The token ends when it has not been used for minutes, and when users change.
+bool wants_a_new_token(const complaint& what) {
+  return what.code == code_unauthenticated ||
+         (what.code == code_invalid && what.text.find("auth store is old") != std::string::npos);
+}
+
+}  // namespace
+
 struct etcd_client::impl {
-  std::vector<std::string> members;
+  etcd_address store;
   milliseconds attempt;
-  std::size_t first = 0;  ///< Of members: the last that answered.
+  std::size_t first = 0;  ///< Of store.members: the last that answered.
+  std::string token;      ///< What etcd gave for the password.
   CURLM* multi = nullptr;
   CURL* easy = nullptr;
   std::atomic<bool> stopping{false};
@@ -162,6 +184,8 @@ struct etcd_client::impl {
   [[nodiscard]] tl::expected<answer, std::string> ask_one(const std::string& url,
                                                           const std::string& body,
                                                           milliseconds within);
+  [[nodiscard]] tl::expected<json, refusal> ask_any(const char* path, const json& what,
+                                                    instant deadline, bool* is_token_old);
   [[nodiscard]] tl::expected<json, refusal> ask(const char* path, const json& what,
                                                 instant deadline);
 };
@@ -170,8 +194,12 @@ tl::expected<etcd_client::impl::answer, std::string> etcd_client::impl::ask_one(
     const std::string& url, const std::string& body, milliseconds within) {
   answer result;
   curl_easy_reset(easy);
-  const std::unique_ptr<curl_slist, list_deleter> headers(
+  std::unique_ptr<curl_slist, list_deleter> headers(
       curl_slist_append(nullptr, "Content-Type: application/json"));
+  if (!token.empty()) {
+    const std::string line = "Authorization: " + token;
+    curl_slist_append(headers.get(), line.c_str());
+  }
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.data());
@@ -183,7 +211,13 @@ tl::expected<etcd_client::impl::answer, std::string> etcd_client::impl::ask_one(
                    static_cast<long>(std::min(within, connect_within).count()));
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_PROXY, "");  // that of the environment is not for this
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  const auto file = [this](CURLoption option, const std::string& path) {
+    if (!path.empty()) curl_easy_setopt(easy, option, path.c_str());
+  };
+  file(CURLOPT_CAINFO, store.authorities);
+  file(CURLOPT_SSLCERT, store.certificate);
+  file(CURLOPT_SSLKEY, store.certificate_key);
   if (curl_multi_add_handle(multi, easy) != CURLM_OK)
     return tl::unexpected(std::string("curl has no room"));
   CURLcode code = CURLE_ABORTED_BY_CALLBACK;
@@ -202,70 +236,66 @@ tl::expected<etcd_client::impl::answer, std::string> etcd_client::impl::ask_one(
   return result;
 }
 
-tl::expected<json, refusal> etcd_client::impl::ask(const char* path, const json& what,
-                                                   instant deadline) {
+tl::expected<json, refusal> etcd_client::impl::ask_any(const char* path, const json& what,
+                                                       instant deadline, bool* is_token_old) {
   const auto failed = [](refusal_errc errc, std::string why) {
     return tl::unexpected(refusal{errc, "etcd: " + std::move(why), {}});
   };
-  const std::string body = what.dump();
+  const std::string body = what.dump(-1, ' ', false, json::error_handler_t::replace);
   std::string last = "no member was asked in time";
   for (std::size_t tries = 0; !stopping; ++tries) {
-    if (tries > 0 && tries % members.size() == 0) std::this_thread::sleep_for(between_rounds);
+    if (tries > 0 && tries % store.members.size() == 0) {
+      std::this_thread::sleep_for(between_rounds);
+    }
     const auto left =
         std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return failed(refusal_errc::io, last);
-    const std::string& member = members[first];
+    const std::string& member = store.members[first];
     const auto got = ask_one(member + path, body, std::min(left, attempt));
     if (!got) {
       last = member + ": " + got.error();
-      first = (first + 1) % members.size();
+      first = (first + 1) % store.members.size();
       continue;
     }
     json said = json::parse(got->body, nullptr, false);
     if (said.is_discarded() || !said.is_object()) {
-      last = member + ": an answer that is no JSON, status " + std::to_string(got->status);
-      first = (first + 1) % members.size();
+      last = member + ": status " + std::to_string(got->status) +
+             " and no JSON; is this etcd 3.4 or newer, and is TLS (etcds://) right or wrong there?";
+      first = (first + 1) % store.members.size();
       continue;
     }
-    const json* trouble = said.contains("error") ? &said : nullptr;
-    if (trouble != nullptr && said["error"].is_object()) trouble = &said["error"];
-    if (trouble == nullptr && got->status == 200) return said;
-    int code = 0;
-    std::string text = "status " + std::to_string(got->status);
-    if (trouble != nullptr) {
-      code = static_cast<int>(number(*trouble, trouble->contains("code") ? "code" : "grpc_code"));
-      for (const char* name : {"message", "error"}) {
-        const auto words = trouble->find(name);
-        if (words != trouble->end() && words->is_string()) text = words->get<std::string>();
-      }
-    }
-    last = member + ": " + text;
-    switch (code) {
-      case code_not_found:
-        return failed(refusal_errc::missing, last);
-      case code_invalid:
-        return failed(text.find("too large") != std::string::npos ? refusal_errc::too_large
-                                                                  : refusal_errc::unsupported,
-                      last);
-      case code_exhausted:  // the answer is too long, or etcd's space is used up
-        return failed(refusal_errc::too_large, last);
-      case code_denied:
-      case code_unauthenticated:
-        return failed(refusal_errc::denied, last);
-      case code_precondition:
-      case code_out_of_range:
-      case code_unimplemented:
-        return failed(refusal_errc::unsupported, last);
-      default:  // no leader, a time-out within etcd, a member that starts or stops
-        first = (first + 1) % members.size();
-    }
+    if (got->status == 200 && !said.contains("error")) return said;
+    const complaint why = complaint_of(said, got->status);
+    last = member + ": " + why.text;
+    *is_token_old = wants_a_new_token(why);
+    if (const auto meaning = meaning_of(why)) return failed(*meaning, last);
+    first = (first + 1) % store.members.size();
   }
   return failed(refusal_errc::io, "stopped");
 }
 
-etcd_client::etcd_client(std::vector<std::string> members, milliseconds attempt)
+tl::expected<json, refusal> etcd_client::impl::ask(const char* path, const json& what,
+                                                   instant deadline) {
+  bool is_token_old = false;
+  for (int attempts = 0;; ++attempts) {
+    if (!store.user.empty() && token.empty()) {
+      auto let_in =
+          ask_any("/v3/auth/authenticate", {{"name", store.user}, {"password", store.password}},
+                  deadline, &is_token_old);
+      if (!let_in) return let_in;
+      const auto found = let_in->find("token");
+      if (found != let_in->end() && found->is_string()) token = found->get<std::string>();
+    }
+    is_token_old = false;
+    auto said = ask_any(path, what, deadline, &is_token_old);
+    if (said || !is_token_old || store.user.empty() || attempts == 2) return said;
+    token.clear();
+  }
+}
+
+etcd_client::etcd_client(etcd_address store, milliseconds attempt)
     : impl_(std::make_unique<impl>()) {
-  impl_->members = std::move(members);
+  impl_->store = std::move(store);
   impl_->attempt = attempt;
   impl_->multi = curl_multi_init();
   impl_->easy = curl_easy_init();

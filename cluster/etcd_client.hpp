@@ -4,13 +4,15 @@
 // in turn until one answers; a question may therefore have been carried out although its answer was
 // lost, which transactions find out by their compares.
 //
-// Source   etcd's pages "Why gRPC gateway" and "API reference" (v3.4: /v3/kv/…, /v3/lease/…).
+// Source   etcd's pages "Why gRPC gateway" and "API reference" (v3.4: /v3/kv/…, /v3/lease/…,
+//          /v3/auth/authenticate).
 // Thread   the owner's, which waits; stop() from any.
 // Errors   refusals: `io` no member answered in time, `missing` (etcd: NotFound), `too_large`,
 //          `denied`; else `unsupported` with etcd's words. After `io` it may have happened.
 // Called   by cluster/etcd_log, cluster/leadership.
 #pragma once
 
+#include "cluster/etcd_address.hpp"
 #include "cluster/refusal.hpp"
 
 #include <tl/expected.hpp>
@@ -23,13 +25,6 @@
 #include <vector>
 
 namespace troupe::cluster {
-
-/// `etcd://HOST:PORT[,HOST:PORT…][/PREFIX]`.
-struct etcd_address {
-  std::vector<std::string> members;  ///< `http://HOST:PORT`.
-  std::string prefix = "troupe";     ///< What the keys of this cluster begin with.
-  [[nodiscard]] static tl::expected<etcd_address, refusal> parse(std::string_view text);
-};
 
 struct etcd_entry {
   std::string key;
@@ -62,7 +57,7 @@ class etcd_client {
  public:
   using instant = std::chrono::steady_clock::time_point;
   /// @param attempt  how long one member may take to answer.
-  explicit etcd_client(std::vector<std::string> members,
+  explicit etcd_client(etcd_address store,
                        std::chrono::milliseconds attempt = std::chrono::seconds(2));
   ~etcd_client();
 

@@ -48,7 +48,22 @@ void etcd_seat::fail(const std::string& what, const refusal& why, instant now) {
   leave(now);
 }
 
+void etcd_seat::tell_of_etcd() {
+  const std::string trouble = office_.problem();
+  if (trouble.empty() != is_etcd_away_ || !how_.log) return;
+  is_etcd_away_ = !trouble.empty();
+  if (is_etcd_away_) {
+    how_.log(log_level::error,
+             "cluster: " + trouble +
+                 "; while no controller reaches etcd, nothing is changed, and all "
+                 "serve what they have (--store, `etcdctl endpoint health`)");
+  } else {
+    how_.log(log_level::notice, "cluster: etcd answers again");
+  }
+}
+
 void etcd_seat::tick(const change_log& own, instant now) {
+  tell_of_etcd();
   if (log_) log_->poll();
   const auto held = office_.held();
   if (step_ == step::waiting) {
@@ -82,7 +97,16 @@ void etcd_seat::read_log(const change_log& own, instant now) {
   if (!*log_->loaded()) {
     return fail("the log in etcd cannot be read", log_->loaded()->error(), now);
   }
-  if (log_->head() != position() || own.head() == position()) return promote();
+  if (log_->head() != position()) return promote();
+  if (!how_.may_begin()) {
+    return fail("etcd has no history yet",
+                {refusal_errc::missing,
+                 "the first to be started is the controller whose disk has the cluster's, or, of a "
+                 "new cluster, one without --join",
+                 {}},
+                now);
+  }
+  if (own.head() == position()) return promote();
   step_ = step::beginning;
   if (how_.log) {
     how_.log(log_level::notice,

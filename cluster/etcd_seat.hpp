@@ -35,6 +35,8 @@ class etcd_seat {
     /// makes it a member if it is none.
     std::function<tl::expected<orders, refusal>(const cluster_state& state, std::uint64_t epoch)>
         first;
+    /// Whether an empty etcd may begin with what this node has; another's history would be lost.
+    std::function<bool()> may_begin;
     std::function<wall_time()> wall_clock;
     log_function log;
   };
@@ -55,6 +57,7 @@ class etcd_seat {
 
  private:
   enum class step : std::uint8_t { waiting, reading, beginning, promoting, leading };
+  void tell_of_etcd();
   void read_log(const change_log& own, instant now);
   [[nodiscard]] tl::expected<void, refusal> begin_with(const change_log& own);
   void promote();
@@ -69,6 +72,7 @@ class etcd_seat {
   std::size_t open_ = 0;  ///< Of the first orders.
   instant again_{};       ///< When to campaign.
   std::string problem_;
+  bool is_etcd_away_ = false;  ///< As it was logged.
 };
 
 }  // namespace troupe::cluster

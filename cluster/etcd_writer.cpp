@@ -34,7 +34,7 @@ tl::unexpected<refusal> not_leader(const std::string& why) {
 
 etcd_writer::etcd_writer(const etcd_address& store, leader_fence fence,
                          std::function<instant()> valid_until)
-    : etcd_(store.members),
+    : etcd_(store),
       keys_{store.prefix},
       fence_(std::move(fence)),
       valid_until_(std::move(valid_until)) {}

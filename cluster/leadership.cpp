@@ -53,7 +53,7 @@ std::optional<leader_record> leader_record::decode(std::string_view text) {
 }
 
 leadership::leadership(options how)
-    : how_(std::move(how)), keys_{how_.store.prefix}, etcd_(how_.store.members) {
+    : how_(std::move(how)), keys_{how_.store.prefix}, etcd_(how_.store) {
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "etcd leader");
     run();
@@ -71,7 +71,7 @@ leadership::~leadership() {
   wanted_.notify_all();
   thread_.join();
   if (left != 0) {
-    etcd_client last(how_.store.members, leave_within);
+    etcd_client last(how_.store, leave_within);
     // Without it the others wait for the lease's end.
     static_cast<void>(last.revoke(left, clock::now() + leave_within));
   }

@@ -22,8 +22,59 @@ TEST(etcd_address, names_members_and_a_prefix) {
   EXPECT_EQ(whole->members, (texts{"http://a:2379", "http://127.0.0.1:2380", "http://[::1]:2381"}));
   EXPECT_EQ(whole->prefix, "one/two");
   EXPECT_EQ(etcd_address::parse("etcd://a:2379")->prefix, "troupe");
-  for (const char* bad : {"", "a:2379", "etcd://", "etcd://a", "etcd://a:2379,", "redis://a:1"}) {
+  for (const char* bad : {"", "a:2379", "etcd://", "etcd://a", "etcd://a:2379,", "redis://a:1",
+                          "etcd://a@b:1", "etcd://a:@b:1", "etcd://a:%4@b:1", "etcd://a:1?ca=/ca",
+                          "etcds://a:1?cert=/c", "etcds://a:1?file=/c", "etcds://a:1?ca="}) {
     EXPECT_FALSE(etcd_address::parse(bad)) << bad;
+  }
+}
+
+TEST(etcd_address, names_a_user_and_files_of_certificates) {
+  const auto whole =
+      etcd_address::parse("etcds://one:p%40ss:@a:1,b:2/x?ca=/ca.pem&cert=/c%20c&key=/k");
+  ASSERT_TRUE(whole) << whole.error().reason;
+  EXPECT_EQ(whole->members, (texts{"https://a:1", "https://b:2"}));
+  EXPECT_EQ(whole->user, "one");
+  EXPECT_EQ(whole->password, "p@ss:");
+  EXPECT_EQ(whole->prefix, "x");
+  EXPECT_EQ(whole->authorities, "/ca.pem");
+  EXPECT_EQ(whole->certificate, "/c c");
+  EXPECT_EQ(whole->certificate_key, "/k");
+  // Refusals are logged.
+  EXPECT_EQ(etcd_address::parse("etcd://one:secret@a").error().reason.find("secret"),
+            std::string::npos);
+}
+
+tl::expected<std::vector<etcd_entry>, refusal> ask(
+    const std::string& store, std::chrono::milliseconds within = tests::patience) {
+  etcd_client etcd(*etcd_address::parse(store));
+  return etcd.range("key", {}, 1, std::chrono::steady_clock::now() + within);
+}
+
+TEST(etcd_client, is_let_in_by_a_password) {
+  tests::etcd_members etcd;
+  etcd.want_user("s3cret");
+  const std::string hosts = etcd.store().substr(sizeof "etcd://" - 1);
+  const auto let_in = ask("etcd://root:s3cret@" + hosts);
+  EXPECT_TRUE(let_in) << let_in.error().reason;
+  EXPECT_EQ(ask("etcd://root:wrong@" + hosts).error().errc, refusal_errc::denied);
+  EXPECT_EQ(ask("etcd://" + hosts).error().errc, refusal_errc::denied);
+  // A leader, too.
+  etcd_end a(*etcd_address::parse("etcd://root:s3cret@" + hosts), "a");
+  ASSERT_TRUE(a.lead());
+  EXPECT_TRUE(a.append("one"));
+}
+
+TEST(etcd_client, speaks_tls_and_shows_a_certificate) {
+  tests::etcd_members etcd(1, true);
+  const auto let_in = ask(etcd.store());
+  EXPECT_TRUE(let_in) << let_in.error().reason;
+  const std::string hosts = etcd.store().substr(sizeof "etcds://" - 1);
+  const std::string plain = hosts.substr(0, hosts.find('?'));
+  // Its certificate is of no authority that the system knows; and it speaks no plain HTTP.
+  for (const std::string scheme : {"etcds://", "etcd://"}) {
+    EXPECT_EQ(ask(scheme + plain, std::chrono::seconds(1)).error().errc, refusal_errc::io)
+        << scheme;
   }
 }
 
@@ -254,7 +305,7 @@ TEST(etcd_log, begins_with_what_a_cluster_had_before_but_never_twice) {
   }
   {
     // What one that began and was killed has left.
-    etcd_client raw(etcd.address().members);
+    etcd_client raw(etcd.address());
     const etcd_keys keys{etcd.address().prefix};
     using what = etcd_operation::what;
     ASSERT_TRUE(raw.transact({},
