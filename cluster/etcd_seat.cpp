@@ -41,10 +41,13 @@ void etcd_seat::leave(instant now) {
   again_ = now + campaign_again;
 }
 
-void etcd_seat::fail(const std::string& what, const refusal& why, instant now) {
-  const std::string text = what + ": " + why.reason;
+void etcd_seat::complain(const std::string& text) {
   if (how_.log && text != problem_) how_.log(log_level::error, "cluster: " + text);
   problem_ = text;
+}
+
+void etcd_seat::fail(const std::string& what, const refusal& why, instant now) {
+  complain(what + ": " + why.reason);
   leave(now);
 }
 
@@ -67,7 +70,14 @@ void etcd_seat::tick(const change_log& own, instant now) {
   if (log_) log_->poll();
   const auto held = office_.held();
   if (step_ == step::waiting) {
-    if (now >= again_) office_.campaign(own.head().epoch);
+    if (now >= again_) office_.campaign(own.head().epoch, how_.may_begin());
+    const auto leader = office_.leader();
+    if (leader && leader->name != how_.office.name) problem_.clear();
+    if (!held && office_.lacks_history()) {
+      complain(
+          "etcd has no history yet; the first to be started is the controller whose disk has the "
+          "cluster's, or, of a new cluster, one without --join");
+    }
     if (!held) return;
     hold_ = *held;
     log_ = std::make_unique<etcd_log>(
@@ -98,14 +108,6 @@ void etcd_seat::read_log(const change_log& own, instant now) {
     return fail("the log in etcd cannot be read", log_->loaded()->error(), now);
   }
   if (log_->head() != position()) return promote();
-  if (!how_.may_begin()) {
-    return fail("etcd has no history yet",
-                {refusal_errc::missing,
-                 "the first to be started is the controller whose disk has the cluster's, or, of a "
-                 "new cluster, one without --join",
-                 {}},
-                now);
-  }
   if (own.head() == position()) return promote();
   step_ = step::beginning;
   if (how_.log) {

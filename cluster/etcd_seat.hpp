@@ -61,6 +61,7 @@ class etcd_seat {
   void read_log(const change_log& own, instant now);
   [[nodiscard]] tl::expected<void, refusal> begin_with(const change_log& own);
   void promote();
+  void complain(const std::string& text);
   void fail(const std::string& what, const refusal& why, instant now);
 
   options how_;

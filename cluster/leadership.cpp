@@ -77,9 +77,10 @@ leadership::~leadership() {
   }
 }
 
-void leadership::campaign(std::uint64_t floor) {
+void leadership::campaign(std::uint64_t floor, bool may_begin) {
   const std::lock_guard lock(mutex_);
   floor_ = std::max(floor_, floor);
+  may_begin_ = may_begin;
   if (!wants_) wanted_.notify_all();
   wants_ = true;
 }
@@ -106,6 +107,11 @@ leadership::instant leadership::valid_until() const {
 std::optional<leader_record> leadership::leader() const {
   const std::lock_guard lock(mutex_);
   return leader_;
+}
+
+bool leadership::lacks_history() const {
+  const std::lock_guard lock(mutex_);
+  return lacks_history_;
 }
 
 std::string leadership::problem() const {
@@ -151,59 +157,66 @@ void leadership::look(std::unique_lock<std::mutex>& lock) {
       record.has_value() != leader_.has_value() || (record && record->nonce != leader_->nonce);
   leader_ = std::move(record);
   if (is_news) changed();
+  if (entry != nullptr) lacks_history_ = false;
   if (entry == nullptr && wants_) take(lock);
 }
 
-void leadership::take(std::unique_lock<std::mutex>& lock) {
-  leader_record own{how_.name, how_.address, 0, {}};
+leadership::attempt leadership::ask_for_it(std::uint64_t floor, bool may_begin) {
+  attempt result;
+  const auto deadline = clock::now() + ask_within;
+  const auto last = etcd_.range(keys_.epoch(), {}, 1, deadline);
+  if (!last) return result.failed(last.error());
+  const auto head = etcd_.range(keys_.head(), {}, 1, deadline);
+  if (!head) return result.failed(head.error());
+  if (head->empty() && !may_begin) {
+    result.lacks_history = true;
+    return result;
+  }
+  const etcd_entry* epoch = only(*last);
+  const auto at = head->empty() ? std::nullopt : position_from(head->front().value);
+  leader_record& own = result.own;
+  own.name = how_.name;
+  own.address = how_.address;
+  own.epoch = std::max({floor, epoch != nullptr ? number(epoch->value) : 0,
+                        at ? at->epoch : std::uint64_t{0}}) +
+              1;
   const order_id random = new_order_id();
   own.nonce = to_base64url({reinterpret_cast<const char*>(random.data()), random.size()});
-  const std::uint64_t floor = floor_;
-  lock.unlock();
-  const auto deadline = clock::now() + ask_within;
-  const auto sent = clock::now();
+  result.sent = clock::now();
   const auto lease = etcd_.grant(how_.life, deadline);
-  refusal why;
-  std::optional<hold> taken;
-  if (!lease) why = lease.error();
-  auto last = lease ? etcd_.range(keys_.epoch(), {}, 1, deadline)
-                    : tl::expected<std::vector<etcd_entry>, refusal>(tl::unexpected(why));
-  auto head = last ? etcd_.range(keys_.head(), {}, 1, deadline) : last;
-  if (!head) {
-    why = head.error();
-  } else {
-    const etcd_entry* epoch = only(*last);
-    const etcd_entry* stands = only(*head);
-    const auto at = stands != nullptr ? position_from(stands->value) : std::nullopt;
-    own.epoch = std::max({floor, epoch != nullptr ? number(epoch->value) : 0,
-                          at ? at->epoch : std::uint64_t{0}}) +
-                1;
-    etcd_compare same{.key = keys_.epoch(), .create_revision = 0};
-    if (epoch != nullptr) same = {.key = keys_.epoch(), .value = epoch->value};
-    using what = etcd_operation::what;
-    const auto done = etcd_.transact({{.key = keys_.leader(), .create_revision = 0}, same},
-                                     {{what::put, keys_.leader(), own.encode(), lease->id},
-                                      {what::put, keys_.epoch(), std::to_string(own.epoch)},
-                                      {what::range, keys_.leader()}},
-                                     {{what::range, keys_.leader()}}, deadline);
-    if (!done) {
-      why = done.error();
-    } else if (!done->ranges.empty()) {
-      // It may have been done by a try whose answer was lost.
-      const etcd_entry* entry = only(done->ranges.front());
-      if (entry != nullptr && entry->value == own.encode()) {
-        taken = hold{{entry->create_revision, entry->value}, own.epoch};
-      }
-    }
+  if (!lease) return result.failed(lease.error());
+  result.lease = *lease;
+  etcd_compare same{.key = keys_.epoch(), .create_revision = 0};
+  if (epoch != nullptr) same = {.key = keys_.epoch(), .value = epoch->value};
+  using what = etcd_operation::what;
+  const auto done = etcd_.transact({{.key = keys_.leader(), .create_revision = 0}, same},
+                                   {{what::put, keys_.leader(), own.encode(), lease->id},
+                                    {what::put, keys_.epoch(), std::to_string(own.epoch)},
+                                    {what::range, keys_.leader()}},
+                                   {{what::range, keys_.leader()}}, deadline);
+  if (!done) return result.failed(done.error());
+  // It may have been done by a try whose answer was lost.
+  const etcd_entry* entry = done->ranges.empty() ? nullptr : only(done->ranges.front());
+  if (entry != nullptr && entry->value == own.encode()) {
+    result.taken = hold{{entry->create_revision, entry->value}, own.epoch};
   }
+  return result;
+}
+
+void leadership::take(std::unique_lock<std::mutex>& lock) {
+  const std::uint64_t floor = floor_;
+  const bool may_begin = may_begin_;
+  lock.unlock();
+  attempt how = ask_for_it(floor, may_begin);
   lock.lock();
-  if (lease) lease_ = lease->id;
-  problem_ = why.reason;
-  if (!taken || !wants_ || stopping_) return;  // the lease is given back next
-  life_ = lease->life;
-  sent_ = sent;
-  held_ = std::move(taken);
-  leader_ = own;
+  if (how.lease.id != 0) lease_ = how.lease.id;
+  problem_ = how.problem;
+  if (std::exchange(lacks_history_, how.lacks_history) != how.lacks_history) changed();
+  if (!how.taken || !wants_ || stopping_) return;  // the lease is given back next
+  life_ = how.lease.life;
+  sent_ = how.sent;
+  held_ = std::move(how.taken);
+  leader_ = std::move(how.own);
   changed();
 }
 

@@ -51,7 +51,8 @@ class leadership {
 
   /// From now on it takes the lead when nobody has it, with an epoch above `floor`, which is what
   /// this node has seen: etcd restored from a backup gives old ones again.
-  void campaign(std::uint64_t floor);
+  /// @param may_begin  if not, it leaves alone an etcd that has no history
+  void campaign(std::uint64_t floor, bool may_begin);
   /// Gives up what it has; not before campaign() does it try again.
   void resign();
 
@@ -65,10 +66,25 @@ class leadership {
   /// Before etcd can have ended the lease.
   [[nodiscard]] instant valid_until() const;
   [[nodiscard]] std::optional<leader_record> leader() const;
+  /// It would lead if it might begin a history.
+  [[nodiscard]] bool lacks_history() const;
   [[nodiscard]] std::string problem() const;   ///< Empty: etcd answers.
   [[nodiscard]] std::string why_lost() const;  ///< The last time.
 
  private:
+  struct attempt {
+    std::string problem;
+    bool lacks_history = false;
+    leader_record own;
+    instant sent{};  ///< Before the lease was asked for.
+    etcd_client::lease lease;
+    std::optional<hold> taken;
+    [[nodiscard]] attempt failed(const refusal& why) {
+      problem = why.reason;
+      return std::move(*this);
+    }
+  };
+  [[nodiscard]] attempt ask_for_it(std::uint64_t floor, bool may_begin);
   void run();
   void look(std::unique_lock<std::mutex>& lock);
   void renew(std::unique_lock<std::mutex>& lock);
@@ -86,6 +102,8 @@ class leadership {
   std::condition_variable wanted_;
   bool stopping_ = false;
   bool wants_ = false;
+  bool may_begin_ = false;
+  bool lacks_history_ = false;
   std::uint64_t floor_ = 0;
   std::int64_t lease_ = 0;
   std::chrono::milliseconds life_{0};

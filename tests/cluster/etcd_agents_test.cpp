@@ -182,6 +182,28 @@ TEST_P(etcd_agents, begin_with_the_history_that_a_cluster_had) {
   EXPECT_EQ(b.node.value("color"), "red");
 }
 
+TEST_P(etcd_agents, leave_the_beginning_to_who_has_the_history) {
+  one_agent a("a", keys, leading());
+  ASSERT_TRUE(a.start());
+  ASSERT_TRUE(a.leads());
+  EXPECT_EQ(a.set("color", "red").error, "");
+  ASSERT_TRUE(wait_until([&] { return a.node.value("color") == "red"; }));
+  a.running.reset();
+
+  tests::etcd_members etcd;
+  one_agent b("b", keys, leading(etcd.store()));
+  b.how.join = {a.how.listen};
+  ASSERT_TRUE(b.start());
+  ASSERT_TRUE(wait_until(
+      [&] { return b.running->stands().problem.find("no history yet") != std::string::npos; }));
+  a.how.store = etcd.store();
+  ASSERT_TRUE(a.start());
+  ASSERT_TRUE(wait_until([&] { return b.node.value("color") == "red"; }));
+  EXPECT_TRUE(b.is_current());
+  EXPECT_EQ(b.running->stands().controller, "a");
+  EXPECT_TRUE(wait_until([&] { return b.running->stands().problem.empty(); }));
+}
+
 INSTANTIATE_TEST_SUITE_P(, etcd_agents, ::testing::Bool(), [](const auto& kind) {
   return std::string(kind.param ? "with_keys" : "without_keys");
 });

@@ -45,7 +45,7 @@ class etcd_end {
   /// @param knows_time  else it goes on appending when its lease has ended, as if it had been
   ///                    paused after it had looked at the clock
   bool lead(bool knows_time = true, std::uint64_t floor = 0) {
-    office.campaign(floor);
+    office.campaign(floor, true);
     if (!wait_until([&] { return office.held().has_value(); })) return false;
     const auto held = office.held();
     if (!held) return false;
