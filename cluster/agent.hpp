@@ -26,7 +26,7 @@ class agent {
     std::vector<std::string> join;  ///< host:port of controllers or relays, any of which will do.
     bool is_controller = false;
     bool is_relay = false;
-    std::string store;        ///< etcd://host:port[,…]; empty: SQLite.
+    std::string store;        ///< etcd://… (cluster/etcd_address); empty: SQLite.
     label_map labels;
     std::string version;      ///< Of troupe.
     log_function log;

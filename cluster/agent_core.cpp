@@ -77,7 +77,13 @@ tl::expected<void, refusal> agent_core::lead(std::vector<signed_order> first, in
   how.root = keys_.root;
   how.wall_clock = wall_now;
   how.log = how_.log;
-  auto made = std::make_unique<controller>(std::move(how), *log_, blobs_, local_);
+  if (seat_) {
+    how.no_promotion =
+        "etcd says who leads: stop the controller that does, " + how_.name +
+        ", and another leads within a second";
+  }
+  auto made = std::make_unique<controller>(
+      std::move(how), seat_ ? seat_->log() : static_cast<change_log&>(*log_), blobs_, local_);
   // Its first words are for this node too.
   local_.leads(true);
   if (auto done = made->start(now, std::move(first)); !done) {
@@ -223,8 +229,34 @@ void agent_core::end_takeover(instant now) {
   if (promoted_) std::exchange(promoted_, nullptr)(result);
 }
 
+/// What etcd says of who leads.
+void agent_core::change_part_by_seat(instant now) {
+  seat_->tick(*log_, now);
+  if (controller_ && (controller_->has_lost() || !seat_->leads())) {
+    local_.pump(now);
+    say(log_level::notice, "cluster: this node leads no more");
+    follow(now);
+    seat_->leave(now);
+  } else if (!controller_ && seat_->leads()) {
+    if (auto done = lead({}, now); !done) {
+      say(log_level::error, "cluster: this node should lead and cannot: " + done.error().reason);
+      seat_->leave(now);
+    }
+  }
+  const std::string leader = seat_->leader_address();
+  if (leader == seat_leader_) return;
+  seat_leader_ = leader;
+  if (controller_ || leader.empty() || leader == address_) return;
+  // To that one at once, and not in turn.
+  if (upper_) loop_.remove(*upper_);
+  upper_.reset();
+  follower_->on_link(false, now);
+  follow(now);
+}
+
 /// What the history says of who leads.
 void agent_core::change_part(instant now) {
+  if (seat_) return change_part_by_seat(now);
   if (takeover_) {
     takeover_->tick(now);
     if (takeover_->done()) end_takeover(now);
@@ -253,7 +285,7 @@ void agent_core::change_part(instant now) {
 void agent_core::on_request(const peer_id& from, message what, instant now) {
   now_ = now;
   if (const auto* ordered = std::get_if<cluster::submit>(&what);
-      ordered != nullptr && !controller_ && promoted_by(ordered->what) == how_.name &&
+      ordered != nullptr && !controller_ && !seat_ && promoted_by(ordered->what) == how_.name &&
       !follower_->is_current(now)) {
     take_over(
         ordered->what,
@@ -307,7 +339,7 @@ void agent_core::describe(message& sent) const {
 // ---- what this node's process wants
 
 void agent_core::submit(const signed_order& what, own_requests::on_progress then) {
-  if (!controller_ && promoted_by(what) == how_.name && !follower_->is_current(now_)) {
+  if (!controller_ && !seat_ && promoted_by(what) == how_.name && !follower_->is_current(now_)) {
     take_over(what, std::move(then), now_);
     return;
   }
@@ -403,14 +435,17 @@ upper_address agent_core::with_key(const link_address& at) const {
 
 /// Whom to link to, in this order.
 std::vector<upper_address> agent_core::addresses() const {
-  std::vector<std::string> texts = how_.join;
+  std::vector<std::string> texts;
+  if (!seat_leader_.empty()) texts.push_back(seat_leader_);
+  texts.insert(texts.end(), how_.join.begin(), how_.join.end());
   for (const auto& [address, key] : keys_.token_servers) texts.push_back(address);
   const cluster_state& state = newest();
   if (const auto leader = state.members().find(state.controller());
       leader != state.members().end() && !leader->second.address.empty()) {
     // A node of a relay stays there; one that binds and is none follows who leads.
     const bool is_first = moved_ || (lower_ && !how_.is_relay);
-    texts.insert(is_first ? texts.begin() : texts.end(), leader->second.address);
+    const bool is_known = !seat_leader_.empty();  // etcd hears of it first
+    texts.insert(is_first && !is_known ? texts.begin() : texts.end(), leader->second.address);
   }
   for (const auto& [name, member] : state.members()) {
     if (!member.address.empty()) texts.push_back(member.address);
@@ -515,6 +550,7 @@ void agent_core::show(instant now) {
   standing.controller = std::string(follower_->state().controller());
   standing.problem = follower_->report().problem;
   if (standing.problem.empty() && enrolment_) standing.problem = enrolment_->problem();
+  if (standing.problem.empty() && seat_) standing.problem = seat_->problem();
   if (standing.problem.empty() && upper_) standing.problem = upper_->problem();
   std::shared_ptr<const cluster_state> copy;
   if (std::exchange(unshown_, false)) {

@@ -17,6 +17,7 @@
 #include "cluster/agent.hpp"
 #include "cluster/agent_keys.hpp"
 #include "cluster/enrolment.hpp"
+#include "cluster/etcd_seat.hpp"
 #include "cluster/local_link.hpp"
 #include "cluster/lower_sockets.hpp"
 #include "cluster/member_calls.hpp"
@@ -61,6 +62,10 @@ class agent_core final : public loop_source {
   [[nodiscard]] tl::expected<void, refusal> check() const;
   [[nodiscard]] tl::expected<void, refusal> bind(instant now);
   [[nodiscard]] tl::expected<std::vector<signed_order>, refusal> founding() const;
+  [[nodiscard]] tl::expected<std::vector<signed_order>, refusal> leading_orders(
+      const cluster_state& state, std::uint64_t epoch) const;
+  [[nodiscard]] tl::expected<void, refusal> reach_store() const;
+  void open_seat();
   // agent_core.cpp
   [[nodiscard]] tl::expected<void, refusal> lead(std::vector<signed_order> first, instant now);
   void follow(instant now);
@@ -72,6 +77,7 @@ class agent_core final : public loop_source {
   void on_announced(std::string_view topic, message what, instant now);
   void on_answer(message what, instant now);
   void change_part(instant now);
+  void change_part_by_seat(instant now);
   void keep_house(instant now);
   void refresh_allowed();
   void refresh_addresses(instant now);
@@ -105,6 +111,8 @@ class agent_core final : public loop_source {
   std::unique_ptr<upper_socket> upper_;
   std::unique_ptr<enrolment> enrolment_;
   std::unique_ptr<relay> relay_;
+  std::unique_ptr<etcd_seat> seat_;  ///< With a log in etcd; it, not the history, says who leads.
+  std::string seat_leader_;
   std::unique_ptr<controller> controller_;
   std::unique_ptr<member_calls> calls_;
   std::unique_ptr<takeover> takeover_;

@@ -11,6 +11,8 @@ namespace troupe::cluster {
 
 namespace {
 
+constexpr std::chrono::seconds reach_store_within{5};
+
 tl::unexpected<refusal> refuse(refusal_errc errc, std::string reason) {
   return tl::unexpected(refusal{errc, std::move(reason), {}});
 }
@@ -28,8 +30,18 @@ std::string reachable(link_address at) {
 
 tl::expected<void, refusal> agent_core::check() const {
   if (!how_.store.empty()) {
-    return refuse(refusal_errc::unsupported,
-                  "--store " + how_.store + ": this troupe keeps the cluster's log in SQLite only");
+    if (const auto store = etcd_address::parse(how_.store); !store) {
+      return tl::unexpected(store.error());
+    }
+    if (!how_.is_controller) {
+      return refuse(refusal_errc::malformed,
+                    "--store is for controllers: add --controller, or leave --store out, for other "
+                    "nodes need no etcd");
+    }
+    if (how_.is_relay) {
+      return refuse(refusal_errc::malformed,
+                    "--store and --relay: a relay keeps no history for others; leave one of them out");
+    }
   }
   if (how_.name.empty()) return refuse(refusal_errc::malformed, "a node needs a name");
   if (how_.listen.empty() && (how_.is_controller || how_.is_relay)) {
@@ -103,6 +115,64 @@ tl::expected<std::vector<signed_order>, refusal> agent_core::founding() const {
   return std::vector<signed_order>{std::move(*member), keys_.sign(promote)};
 }
 
+/// What makes this node lead when etcd says so.
+tl::expected<std::vector<signed_order>, refusal> agent_core::leading_orders(
+    const cluster_state& state, std::uint64_t epoch) const {
+  std::vector<signed_order> result;
+  const auto found = state.members().find(how_.name);
+  if (found == state.members().end() || found->second.curve != keys_.links.public_key) {
+    auto member = keys_.membership(how_.name, address_, true);
+    if (!member) {
+      return refuse(refusal_errc::denied,
+                    "this node is no member yet and has neither the operator's keys nor a token "
+                    "(`troupe keys token --controller`)");
+    }
+    result.push_back(std::move(*member));
+  }
+  result.push_back(keys_.sign(fresh_order(how_.name, promote_order{how_.name, epoch})));
+  return result;
+}
+
+/// A node that has served goes on without etcd; to one that is set up, mistakes are told at once.
+tl::expected<void, refusal> agent_core::reach_store() const {
+  const auto store = *etcd_address::parse(how_.store);
+  etcd_client etcd(store);
+  const auto found = etcd.range(etcd_keys{store.prefix}.head(), {}, 1,
+                                std::chrono::steady_clock::now() + reach_store_within);
+  if (found) return {};
+  const bool is_denied = found.error().errc == refusal_errc::denied;
+  return refuse(found.error().errc,
+                "--store: " + found.error().reason +
+                    (is_denied ? "; give a user who may read and write the keys below \"" +
+                                     store.prefix + "/\": etcd://USER:PASSWORD@HOST:PORT"
+                               : "; etcd has to run when a controller starts for the first time: "
+                                 "see that these are its client addresses (`etcdctl endpoint "
+                                 "health --endpoints …`)"));
+}
+
+void agent_core::open_seat() {
+  etcd_seat::options how;
+  how.office.store = *etcd_address::parse(how_.store);
+  how.office.name = how_.name;
+  how.office.address = address_;
+  how.office.wake = [this] { loop_.wake(); };
+  how.root = keys_.root;
+  how.first = [this](const cluster_state& state, std::uint64_t epoch) {
+    return leading_orders(state, epoch);
+  };
+  how.wall_clock = [] {
+    return std::chrono::time_point_cast<std::chrono::milliseconds>(
+        std::chrono::system_clock::now());
+  };
+  how.may_begin = [this] {
+    return (how_.join.empty() && keys_.token_servers.empty()) ||
+           follower_->state().controller() == how_.name;
+  };
+  how.log = how_.log;
+  seat_ = std::make_unique<etcd_seat>(std::move(how));
+  moved_ = true;  // whoever leads is first among those to link to
+}
+
 tl::expected<void, refusal> agent_core::start(instant now) {
   now_ = now;
   if (auto fine = check(); !fine) return fine;
@@ -135,7 +205,13 @@ tl::expected<void, refusal> agent_core::start(instant now) {
     return refuse(refusal_errc::malformed,
                   "this node leads the cluster and needs its address (--listen HOST:PORT)");
   }
-  if (leads) {
+  if (!how_.store.empty()) {
+    if (is_new) {
+      if (auto reached = reach_store(); !reached) return reached;
+    }
+    open_seat();
+    follow(now);
+  } else if (leads) {
     if (auto done = lead({}, now); !done) return done;
   } else if (is_new && how_.is_controller && how_.join.empty() && keys_.token_servers.empty()) {
     auto first = founding();

@@ -219,6 +219,9 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
   }
   if (auto judged = state.judge(what, how.wall_clock(), signature_check::done); !judged)
     return refuse(judged.error());
+  if (std::holds_alternative<promote_order>(decoded->body) && !how.no_promotion.empty()) {
+    return refuse({.errc = refusal_errc::conflict, .reason = how.no_promotion});
+  }
   if (auto lacking = lacks(*decoded)) {
     // Who pushes sends it and orders again.
     if (lacking->errc == refusal_errc::missing) no.error = "missing_content";

@@ -30,6 +30,7 @@ class controller {
     std::function<wall_time()> wall_clock;
     log_function log;
     std::uint64_t checkpoint_every = 1'000;  ///< Changes.
+    std::string no_promotion;  ///< Why nobody can be promoted by an order; empty: somebody can.
   };
   controller(options how, change_log& log, blob_source& blobs, lower_links& lower);
   ~controller();

@@ -31,11 +31,11 @@ std::string host_name() {
   return name;
 }
 
-// TEXT, or what is in the file of @FILE: a token on the command line is for all who may see processes.
-tl::expected<std::string, diagnostic> token_text(const std::string& given) {
+// TEXT, or what is in the file of @FILE: a secret on the command line is for all who may see processes.
+tl::expected<std::string, diagnostic> text_or_file(const std::string& flag, const std::string& given) {
   if (!given.starts_with('@')) return given;
   std::ifstream file(given.substr(1));
-  if (!file) return tl::unexpected(diagnostic{.reason = "--token: cannot read " + given.substr(1)});
+  if (!file) return tl::unexpected(diagnostic{.reason = flag + ": cannot read " + given.substr(1)});
   std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   text.erase(text.find_last_not_of(" \t\r\n") + 1);
   return text;
@@ -60,6 +60,7 @@ void announce(const shared_flags& flags, const std::string& app,
 int node_command(words arguments) {
   cluster_node_options options;
   std::string token;
+  std::string store;
   std::vector<std::string> labels;
   const std::string host = host_name();
   auto flags = parse_words(
@@ -72,6 +73,7 @@ int node_command(words arguments) {
        .examples =
            "  troupe node --name a --controller --listen 10.0.0.1:7000\n"
            "  troupe node --name b --join 10.0.0.1:7000 --token @/run/token --label zone=eu\n"
+           "  troupe node --name c --controller --listen 10.0.0.3:7000 --store etcd://10.0.0.1:2379\n"
            "  troupe node --name r --relay --listen 10.0.1.1:7000 --join 10.0.0.1:7000\n",
        .flags = {{.name = "--controller",
                   .placeholder = "",
@@ -91,8 +93,9 @@ int node_command(words arguments) {
                   .value = &options.is_relay},
                  {.name = "--store",
                   .placeholder = "URL",
-                  .help = "where controllers keep the cluster's history: etcd://HOST:PORT[,…] [their disk]",
-                  .value = &options.store},
+                  .help = "where controllers keep the cluster's history, so that another leads by itself "
+                          "when one is gone: etcd://HOST:PORT[,…], or @FILE that holds it [its disk]",
+                  .value = &store},
                  {.name = "--label",
                   .placeholder = "KEY=VALUE",
                   .help = "for `push --to` and config values; may be repeated",
@@ -118,13 +121,16 @@ int node_command(words arguments) {
     }
     options.labels.insert_or_assign(each.substr(0, equals), each.substr(equals + 1));
   }
-  const auto token_given = token_text(token);
+  const auto token_given = text_or_file("--token", token);
   if (!token_given) return refuse(*flags, {token_given.error()}, exit_usage);
+  const auto store_given = text_or_file("--store", store);
+  if (!store_given) return refuse(*flags, {store_given.error()}, exit_usage);
 
   options.name = flags->name;
   options.data = flags->data_path();
   options.key_folder = flags->keys_path();
   options.token = *token_given;
+  options.store = *store_given;
   options.port = flags->port;
   options.shards = flags->shards;
   options.log_level = flags->log_level;

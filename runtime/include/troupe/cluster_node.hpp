@@ -42,7 +42,9 @@ struct cluster_node_options {
   std::vector<std::string> join;  ///< host:port of controllers or relays.
   bool is_controller = false;
   bool is_relay = false;
-  std::string store;       ///< etcd://host:port[,…]; empty: the controller's own disk.
+  /// Where controllers keep the cluster's history: etcd://[user:password@]host:port[,…][/prefix], or
+  /// etcds://… for TLS (docs/etcd.md); empty: the disk of the one that leads.
+  std::string store;
   std::string key_folder;  ///< The operator's; empty or not there: none.
   std::string token;       ///< A join token.
   std::map<std::string, std::string, std::less<>> labels;
