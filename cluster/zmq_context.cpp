@@ -188,14 +188,34 @@ tl::expected<zmq_monitor, refusal> zmq_monitor::open(const zmq_context& context,
   if (zmq_socket_monitor(watched.handle(), endpoint.c_str(), events) != 0) {
     return failed("zmq_socket_monitor", endpoint);
   }
+  zmq_monitor made;
+  made.watched_ = watched.handle();
   auto pair = zmq_socket::open(context, ZMQ_PAIR);
   if (!pair) return tl::unexpected(pair.error());
   // The I/O thread waits for room in this queue: with a limit, a stalled reader would stall it.
   if (auto done = pair->set(ZMQ_RCVHWM, 0); !done) return tl::unexpected(done.error());
   if (auto done = pair->connect(endpoint); !done) return tl::unexpected(done.error());
-  zmq_monitor made;
   made.pair_ = std::move(*pair);
   return made;
+}
+
+zmq_monitor::zmq_monitor(zmq_monitor&& other) noexcept
+    : watched_(std::exchange(other.watched_, nullptr)), pair_(std::move(other.pair_)) {}
+
+zmq_monitor& zmq_monitor::operator=(zmq_monitor&& other) noexcept {
+  std::swap(watched_, other.watched_);
+  pair_ = std::move(other.pair_);  // swaps too
+  return *this;
+}
+
+zmq_monitor::~zmq_monitor() {
+  close();
+}
+
+void zmq_monitor::close() noexcept {
+  // Returns when no event is on its way any more.
+  if (watched_ != nullptr) zmq_socket_monitor(std::exchange(watched_, nullptr), nullptr, 0);
+  pair_.close();
 }
 
 std::optional<zmq_monitor::event> zmq_monitor::next() {

@@ -87,7 +87,12 @@ class zmq_socket {
   void* handle_ = nullptr;
 };
 
-/// What happens to a socket's connections, as its I/O thread saw it.
+/// What happens to a socket's connections, as its I/O thread saw it. It has to end before the socket
+/// that it watches: declare it after.
+///
+/// An event that nobody is there to take stops the I/O thread for ever, and with it every link of
+/// the context: libzmq waits for a reader without a limit. So the events are turned off before the
+/// reader goes.
 class zmq_monitor {
  public:
   struct event {
@@ -97,11 +102,16 @@ class zmq_monitor {
   zmq_monitor() noexcept = default;
   [[nodiscard]] static tl::expected<zmq_monitor, refusal> open(const zmq_context& context,
                                                                zmq_socket& watched, int events);
+  zmq_monitor(zmq_monitor&& other) noexcept;
+  zmq_monitor& operator=(zmq_monitor&& other) noexcept;
+  ~zmq_monitor();
+
   [[nodiscard]] void* handle() const noexcept { return pair_.handle(); }
   [[nodiscard]] std::optional<event> next();
-  void close() noexcept { pair_.close(); }
+  void close() noexcept;
 
  private:
+  void* watched_ = nullptr;
   zmq_socket pair_;
 };
 
