@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <future>
+#include <list>
 #include <mutex>
 #include <thread>
 
@@ -162,7 +163,7 @@ class agents : public ::testing::Test {
   /// A controller and three nodes.
   void start_all(bool with_keys = true) {
     const the_operator* keys = with_keys ? &people : nullptr;
-    add("a", keys, {.listen = "127.0.0.1:0", .is_controller = true});
+    add("a", keys, {.listen = own_address(), .is_controller = true});
     start(0);
     for (const char* name : {"b", "c", "d"}) {
       add(name, keys, {.join = {all[0]->operator->()->address()}});
@@ -172,12 +173,11 @@ class agents : public ::testing::Test {
     // Not before the controller waits for them.
     ASSERT_TRUE(eventually([&] { return all[0]->ask("nodes").nodes.size() == 4; }));
   }
-  void start(std::size_t which) {
-    all[which]->start();
-    if (which == 0 && !HasFatalFailure()) {
-      // The same address when it is started anew.
-      all[0]->how().listen = (*all[0])->address();
-    }
+  void start(std::size_t which) { all[which]->start(); }
+  /// Two ports that no other test takes, not even while nobody listens on them.
+  std::string own_address() {
+    ports.emplace_back(2);
+    return "127.0.0.1:" + std::to_string(ports.back().number());
   }
   test_agent& add(const std::string& name, const the_operator* keys, agent::options how) {
     all.push_back(std::make_unique<test_agent>(name, keys, std::move(how)));
@@ -219,6 +219,7 @@ class agents : public ::testing::Test {
   }
 
   the_operator people;
+  std::list<free_port> ports;
   std::vector<std::unique_ptr<test_agent>> all;
 };
 
@@ -340,7 +341,7 @@ TEST_F(agents, a_revoked_node_is_out_and_the_others_are_not) {
 
 TEST_F(agents, another_node_is_promoted_while_the_controller_lives) {
   start_all();
-  test_agent& next = add("e", &people, {.listen = "127.0.0.1:0", .join = {(*all[0])->address()}});
+  test_agent& next = add("e", &people, {.listen = own_address(), .join = {(*all[0])->address()}});
   start(4);
   ASSERT_TRUE(next.is_current());
   const auto epoch = (*all[0])->stands().at.epoch;
@@ -357,7 +358,7 @@ TEST_F(agents, another_node_is_promoted_while_the_controller_lives) {
 
 TEST_F(agents, another_node_takes_over_from_a_controller_that_is_gone_and_it_steps_down) {
   start_all();
-  test_agent& next = add("e", &people, {.listen = "127.0.0.1:0", .join = {(*all[0])->address()}});
+  test_agent& next = add("e", &people, {.listen = own_address(), .join = {(*all[0])->address()}});
   start(4);
   ASSERT_TRUE(next.is_current());
   for (const auto& one : all) ASSERT_TRUE(one->is_current());
@@ -393,7 +394,7 @@ TEST_F(agents, topics_reach_those_who_subscribed) {
 TEST_F(agents, nodes_below_a_relay_take_part) {
   start_all();
   test_agent& relay = add(
-      "r", &people, {.listen = "127.0.0.1:0", .join = {(*all[0])->address()}, .is_relay = true});
+      "r", &people, {.listen = own_address(), .join = {(*all[0])->address()}, .is_relay = true});
   start(4);
   ASSERT_TRUE(relay.is_current());
   add("below", &people, {.join = {relay->address()}});
@@ -414,7 +415,7 @@ TEST_F(agents, without_keys_an_address_that_is_not_loopback_is_refused_with_what
 }
 
 TEST_F(agents, an_address_in_use_is_named) {
-  add("a", &people, {.listen = "127.0.0.1:0", .is_controller = true});
+  add("a", &people, {.listen = own_address(), .is_controller = true});
   start(0);
   test_agent& other = add("b", &people, {.listen = (*all[0])->address(), .is_controller = true});
   const auto done = other.try_start();

@@ -9,6 +9,7 @@
 
 #include "cluster/lower_sockets.hpp"
 #include "cluster/upper_socket.hpp"
+#include "tests/support/free_port.hpp"
 #include "tests/support/process.hpp"
 
 #include <gtest/gtest.h>
@@ -16,9 +17,11 @@
 #include <condition_variable>
 #include <functional>
 #include <future>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -37,10 +40,15 @@ class notes {
     }
     more_.notify_all();
   }
-  /// @return false after `patience`
+  /// @return false after `patience`; what did happen is printed then
   bool wait(const std::string& what, int times = 1) {
     std::unique_lock lock(mutex_);
-    return more_.wait_for(lock, patience, [&] { return counts_[what] >= times; });
+    const bool came = more_.wait_for(lock, patience, [&] { return counts_[what] >= times; });
+    if (!came) {
+      std::cerr << "waited for " << times << " of \"" << what << "\"; seen:\n";
+      for (const auto& [one, count] : counts_) std::cerr << "  " << count << " " << one << "\n";
+    }
+    return came;
   }
   int count(const std::string& what) {
     const std::lock_guard lock(mutex_);
@@ -72,7 +80,7 @@ class lower_end {
     log = [this](log_level, std::string_view line) { seen.add("log " + std::string(line)); };
     who = std::move(*zap::bind(*context, {.has_keys = keys.has_value(), .log = log}));
     loop = std::move(*zmq_loop::make());
-    how.listen = {"127.0.0.1", 0};
+    how.listen = {"127.0.0.1", ports->number()};
     how.keys = keys;
     how.log = log;
     how.limits.log = log;
@@ -89,7 +97,7 @@ class lower_end {
          .on_subscribed = [this](const peer_id&, std::string_view topic,
                                  instant) { seen.add("subscribed " + std::string(topic)); },
          .on_gone = [this](const peer_id& from, instant) { seen.add("gone " + from); }});
-    EXPECT_TRUE(opened) << opened.error().reason;
+    if (!opened) throw std::runtime_error(opened.error().reason);
     sockets = std::move(*opened);
     if (serves_zap) loop->add(*who);
     loop->add(*sockets);
@@ -114,6 +122,7 @@ class lower_end {
   [[nodiscard]] link_address address() const { return sockets->address(); }
 
   notes seen;
+  std::shared_ptr<free_port> ports = std::make_shared<free_port>(2);
   std::string last_peer;
   log_function log;
   std::unique_ptr<zmq_context> context;

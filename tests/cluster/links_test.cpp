@@ -35,6 +35,22 @@ TEST(links, a_node_that_is_allowed_asks_and_hears) {
   EXPECT_TRUE(node.seen.wait("c news"));
 }
 
+TEST(links, who_names_no_port_gets_two_that_follow_each_other) {
+  auto context = std::move(*zmq_context::make());
+  auto who = std::move(*zap::bind(*context, {}));
+  std::vector<std::unique_ptr<lower_sockets>> all;
+  for (int n = 0; n < 3; ++n) {
+    auto opened =
+        lower_sockets::open(*context, *who, {.listen = {"127.0.0.1", 0}, .keys = server()}, {});
+    ASSERT_TRUE(opened) << opened.error().reason;
+    all.push_back(std::move(*opened));
+  }
+  auto after = all[0]->address();
+  ++after.port;
+  const auto taken = lower_sockets::open(*context, *who, {.listen = after, .keys = server()}, {});
+  ASSERT_FALSE(taken) << "its announcements";
+}
+
 TEST(links, topics_come_when_they_are_asked_for) {
   lower_end below(server());
   const curve_pair mine = *curve_pair::make();
@@ -121,12 +137,14 @@ struct without_handler {
 
 TEST(links, with_the_handler_dead_nobody_gets_in) {
   without_handler parts;
+  const free_port ports(2);
   auto loop = std::move(*zmq_loop::make());
   notes seen;
-  auto below = std::move(*lower_sockets::open(
-      *parts.sockets_context, *parts.who, {.listen = {"127.0.0.1", 0}, .keys = server()},
-      {.on_message = [&](auto&&...) { seen.add("message"); },
-       .on_subscribed = [&](auto&&...) { seen.add("subscribed"); }}));
+  auto below = std::move(
+      *lower_sockets::open(*parts.sockets_context, *parts.who,
+                           {.listen = {"127.0.0.1", ports.number()}, .keys = server()},
+                           {.on_message = [&](auto&&...) { seen.add("message"); },
+                            .on_subscribed = [&](auto&&...) { seen.add("subscribed"); }}));
   loop->add(*below);
   loop->run();
   upper_end node("a", *curve_pair::make(), {{below->address(), server().public_key}},
@@ -147,12 +165,14 @@ TEST(links, a_message_without_a_user_id_is_refused_where_there_are_keys) {
   ASSERT_TRUE(careless.bind("inproc://zeromq.zap.01"));
   const curve_pair mine = *curve_pair::make();
   parts.who->allow({{mine.public_key, link_role::member}});
+  const free_port ports(2);
   auto loop = std::move(*zmq_loop::make());
   notes seen;
-  auto below = std::move(*lower_sockets::open(
-      *parts.sockets_context, *parts.who, {.listen = {"127.0.0.1", 0}, .keys = server()},
-      {.on_message = [&](auto&&...) { seen.add("message"); },
-       .on_subscribed = [&](auto&&...) { seen.add("subscribed"); }}));
+  auto below = std::move(
+      *lower_sockets::open(*parts.sockets_context, *parts.who,
+                           {.listen = {"127.0.0.1", ports.number()}, .keys = server()},
+                           {.on_message = [&](auto&&...) { seen.add("message"); },
+                            .on_subscribed = [&](auto&&...) { seen.add("subscribed"); }}));
   struct careless_source final : loop_source {
     zmq_socket* socket = nullptr;
     void handles(std::vector<void*>& to) const override { to.push_back(socket->handle()); }
@@ -212,6 +232,9 @@ TEST(links, a_cut_that_does_not_work_binds_the_announcements_anew) {
   upper_end neighbour("good", good, to(below));
   ASSERT_TRUE(below.seen.wait("subscribed node/bad"));
   ASSERT_TRUE(below.seen.wait("subscribed node/good"));
+  // With half a link it would be denied, and end the other half itself.
+  ASSERT_TRUE(revoked.seen.wait("up"));
+  ASSERT_TRUE(neighbour.seen.wait("up"));
   on(*below.loop, [&] {
     below.who->allow({{good.public_key, link_role::member}});
     below.sockets->cut(bad.public_key);
@@ -286,6 +309,7 @@ TEST(links, of_two_with_one_key_the_last_that_said_hello_is_the_node) {
 
 TEST(links, a_node_is_back_after_the_one_above_was_away) {
   auto below = std::make_unique<lower_end>(server());
+  const auto ports = below->ports;  // kept while nobody listens
   const curve_pair mine = *curve_pair::make();
   below->allow({{mine.public_key, link_role::member}});
   upper_end node("a", mine, to(*below));
@@ -299,7 +323,7 @@ TEST(links, a_node_is_back_after_the_one_above_was_away) {
   notes seen;
   auto loop = std::move(*zmq_loop::make());
   tl::expected<std::unique_ptr<lower_sockets>, refusal> again = tl::unexpected(refusal{});
-  for (int attempt = 0; !again && attempt < 100; ++attempt) {
+  for (int attempt = 0; !again && attempt < 1'200; ++attempt) {
     again = lower_sockets::open(*context, *who, {.listen = at, .keys = server()},
                                 {.on_message = [&](auto&&...) { seen.add("message"); },
                                  .on_subscribed = [&](const peer_id&, std::string_view topic,

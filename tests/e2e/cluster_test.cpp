@@ -257,8 +257,8 @@ TEST(cluster, a_canary_with_errors_goes_back) {
 
 TEST(cluster, another_node_is_promoted_and_the_old_one_steps_down) {
   test_cluster cluster({.nodes = 1});
-  std::vector<std::unique_ptr<free_port>> held;
-  const std::string address = "127.0.0.1:" + std::to_string(test_cluster::free_pair(held));
+  const free_port ports(2);
+  const std::string address = "127.0.0.1:" + std::to_string(ports.number());
   cluster.start("b", {"--controller", "--listen", address});
   cluster.start("c", {"--join", address});
   wait_for(cluster, 3);

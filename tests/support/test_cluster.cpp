@@ -3,10 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <thread>
 
@@ -18,35 +14,9 @@ namespace {
 
 constexpr std::string_view announced = "listening on ";
 
-bool is_free(std::uint16_t port) {
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  where.sin_port = htons(port);
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool free = bind(socket, reinterpret_cast<sockaddr*>(&where), sizeof where) == 0;
-  ::close(socket);
-  return free;
-}
-
 }  // namespace
 
-std::uint16_t test_cluster::free_pair(std::vector<std::unique_ptr<free_port>>& held) {
-  // Those of the nodes that run lie beside the first ones, perhaps.
-  for (int i = 0; i < 8; ++i) held.push_back(std::make_unique<free_port>());
-  do held.push_back(std::make_unique<free_port>());
-  while (!is_free(static_cast<std::uint16_t>(held.back()->number() + 1)));
-  return held.back()->number();
-}
-
 test_cluster::test_cluster(options how) : how_(std::move(how)) {
-  // Its announcements need the port behind it, too.
-  std::vector<std::unique_ptr<free_port>> taken;
-  port_ = first_port_.number();
-  while (!is_free(static_cast<std::uint16_t>(port_ + 1))) {
-    taken.push_back(std::make_unique<free_port>());
-    port_ = taken.back()->number();
-  }
   if (how_.has_keys) {
     const finished made = run_troupe({"keys", "init", "--keys", keys()});
     EXPECT_EQ(made.status, 0) << made.err;

@@ -37,9 +37,6 @@ class test_cluster {
   test_cluster() : test_cluster(options()) {}
   explicit test_cluster(options how);
 
-  /// A free port whose successor is free, too.
-  static std::uint16_t free_pair(std::vector<std::unique_ptr<free_port>>& held);
-
   /// Starts a node, or starts it again from its data folder, and waits until its control socket answers.
   void start(const std::string& name, std::vector<std::string> more = {});
   /// @return its exit status
@@ -48,7 +45,7 @@ class test_cluster {
   [[nodiscard]] std::string data(const std::string& name) const;
   [[nodiscard]] std::string keys() const { return (folder_.path() / "keys").string(); }
   /// Where the controller is linked to.
-  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(ports_.number()); }
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
 
   /// An app folder whose `/` says this.
@@ -72,8 +69,7 @@ class test_cluster {
  private:
   options how_;
   temp_dir folder_;
-  free_port first_port_;
-  std::uint16_t port_ = 0;
+  free_port ports_{2};  ///< Its announcements need the one behind it, too.
   std::map<std::string, std::unique_ptr<process>> nodes_;
 };
 
