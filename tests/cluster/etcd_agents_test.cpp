@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <list>
 #include <mutex>
 
 namespace troupe::cluster {
@@ -115,13 +116,12 @@ class etcd_agents : public ::testing::TestWithParam<bool> {
   }
   /// A controller's, at a port that stays its own, with the one behind it, when it is away.
   agent::options leading(const std::string& store = {}) {
-    do ports.push_back(std::make_unique<tests::free_port>());
-    while (ports.size() < 2 || ports.back()->number() != ports[ports.size() - 2]->number() + 1);
-    const auto port = ports[ports.size() - 2]->number();
-    ports.push_back(std::make_unique<tests::free_port>());  // the next pair begins anew
-    return {.listen = "127.0.0.1:" + std::to_string(port), .is_controller = true, .store = store};
+    ports.emplace_back(2);
+    return {.listen = "127.0.0.1:" + std::to_string(ports.back().number()),
+            .is_controller = true,
+            .store = store};
   }
-  std::vector<std::unique_ptr<tests::free_port>> ports;
+  std::list<tests::free_port> ports;
   tests::temp_dir home;
   std::string keys;
 };

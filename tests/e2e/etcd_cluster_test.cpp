@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -26,7 +27,7 @@ class etcd_cluster : public ::testing::Test {
  protected:
   etcd_cluster() {
     const std::string store = etcd.store();
-    const std::string second = "127.0.0.1:" + std::to_string(test_cluster::free_pair(held));
+    const std::string second = "127.0.0.1:" + std::to_string(ports.number());
     cluster = std::make_unique<test_cluster>(test_cluster::options{
         .flags = {{"a", {"--store", store}},
                   {"b", {"--controller", "--listen", second, "--store", store}},
@@ -86,7 +87,7 @@ class etcd_cluster : public ::testing::Test {
   }
 
   etcd_members etcd{3};
-  std::vector<std::unique_ptr<free_port>> held;
+  free_port ports{2};
   std::unique_ptr<test_cluster> cluster;
   std::thread pusher;
   finished pushed;
