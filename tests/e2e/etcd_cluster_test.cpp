@@ -39,7 +39,7 @@ class etcd_cluster : public ::testing::Test {
                                std::size_t count = 3) const {
     return test_cluster::comes_true([&] {
       const json all = json::parse(cluster->ask({"nodes", "--json"}, by).out, nullptr, false);
-      if (!all.is_array() || all.size() != 3) return false;
+      if (!all.is_array()) return false;
       return count <=
                  static_cast<std::size_t>(std::count_if(
                      all.begin(), all.end(),
@@ -118,10 +118,11 @@ TEST_F(etcd_cluster, is_led_by_the_other_controller_when_the_one_that_leads_is_k
   ASSERT_EQ(cluster->ask({"push", cluster->app("one", "one")}, "c").status, 0);
   begin_push("cut", "c");
   EXPECT_EQ(cluster->stop("a", SIGKILL), 128 + SIGKILL);
-  // Whoever leads next ends what was begun: nobody can know that all had it ready.
+  // Whoever leads next ends what was begun: nobody can know that all had it ready. Who pushed may
+  // have been told before that no controller is heard.
   const json cut = end_push("cut");
-  EXPECT_EQ(pushed.status, 1) << pushed.out << pushed.err;
-  EXPECT_EQ(cut["state"], "aborted") << cut;
+  EXPECT_TRUE(pushed.status == 4 || (pushed.status == 1 && cut["state"] == "aborted"))
+      << pushed.status << pushed.out << pushed.err;
   ASSERT_TRUE(are_level("b", "c", 2));
   for (const std::string name : {"b", "c"}) EXPECT_EQ(cluster->get(name), "one\n");
 
