@@ -22,6 +22,12 @@ const activation* newest_for(const app_state& app, const std::string& node,
   return nullptr;
 }
 
+/// Whether this is the release of that number, as far as the history says.
+bool is_release(const app_state& app, std::uint32_t number, const digest& manifest) {
+  const auto found = app.releases.find(number);
+  return found == app.releases.end() || found->second.manifest == manifest;
+}
+
 }  // namespace
 
 /// The host's answers, from any thread.
@@ -72,29 +78,48 @@ void app_tasks::say(const answer& what, ack_step good) {
   how_.acknowledge(std::move(ack));
 }
 
+/// Whoever begins something else for the app instead calls this before.
+void app_tasks::drop(task& of) {
+  // The host does what it was given, in turn, even if nobody wants it any more.
+  if (of.now->is_with_host && of.now->what == kind::activate) of.is_unsure = true;
+  of.now.reset();
+}
+
 void app_tasks::reconcile(const cluster_state& state, instant now) {
   now_ = now;
+  for (auto& [app, of] : tasks_) {
+    // Of a history that this is not any more.
+    if (state.apps().contains(app)) continue;
+    if (of.now) drop(of);
+    of.trouble.clear();
+  }
   for (const auto& [app, wanted] : state.apps()) {
     task& of = tasks_[app];
     const activation* active = newest_for(wanted, how_.name, how_.labels);
-    if (active != nullptr && active->release == of.serving) {
+    const auto is_active = [&](std::uint32_t release, const digest& manifest) {
+      return active != nullptr && active->release == release &&
+             is_release(wanted, release, manifest);
+    };
+    if (of.now && of.now->what == kind::activate &&
+        !is_active(of.now->release, of.now->manifest_name)) {
+      drop(of);
+    }
+    if (!of.is_unsure && is_active(of.serving, of.serving_manifest)) {
       if (of.activate && !of.activate->result && of.activate->release == of.serving) {
         of.activate->result = host::result{};
         say(*of.activate, ack_step::active);
       }
       of.serving_seq = active->seq;
-      if (of.now && of.now->what == kind::activate) of.now.reset();
       of.trouble.clear();
     } else if (active != nullptr) {
-      const bool is_under_way =
-          of.now && of.now->what == kind::activate && of.now->release == active->release;
+      const bool is_under_way = of.now && of.now->what == kind::activate;
       const bool has_failed = of.failed_seq == active->seq && now < of.again;
       const bool hangs = is_under_way && wanted.under_way && now - of.now->begun > activation_hangs;
       if (hangs) {
         of.failed_seq = active->seq;
         of.again = now + activation_again;
         of.trouble = app + ": release " + std::to_string(active->release) + " hangs";
-        of.now.reset();
+        drop(of);
       } else if (!is_under_way && !has_failed) {
         operation next;
         next.what = kind::activate;
@@ -209,7 +234,9 @@ void app_tasks::finish(const std::string& app, task& of, host::result how) {
   }
   if (is_good) {
     of.serving = done.release;
+    of.serving_manifest = done.manifest_name;
     of.serving_seq = done.seq;
+    of.is_unsure = false;  // what it was given before is done
     of.prepared.reset();
     of.trouble.clear();
   } else {
@@ -233,7 +260,9 @@ void app_tasks::acknowledge_again(const cluster_state& state, const order& what,
     // It was in a snapshot, or the node was started since.
     if (!is_mine(body.to) || app == state.apps().end()) return;
     of.activate = answer{body.push, in.seq, body.release, std::nullopt};
-    if (of.serving == body.release) of.activate->result = host::result{};
+    const bool serves = !of.is_unsure && of.serving == body.release &&
+                        is_release(app->second, body.release, of.serving_manifest);
+    if (serves) of.activate->result = host::result{};
     say(*of.activate, ack_step::active);
   } else if (of.prepare && of.prepare->seq == in.seq) {
     say(*of.prepare, ack_step::ready);

@@ -78,7 +78,10 @@ class app_tasks {
   };
   struct task {
     std::uint32_t serving = 0;
+    digest serving_manifest;  ///< Another history may have another release of that number.
     std::uint64_t serving_seq = 0;
+    /// The host has an activation whose answer nobody waits for: what it serves is not known.
+    bool is_unsure = false;
     std::optional<operation> now;
     std::optional<std::uint32_t> prepared;  ///< Held by the host beside the one that serves.
     order_id prepared_for{};
@@ -93,6 +96,7 @@ class app_tasks {
   void begin(const std::string& app, task& of, const app_state& state, operation what, instant now);
   void go_on(const std::string& app, task& of);
   void finish(const std::string& app, task& of, host::result how);
+  void drop(task& of);
   void say(const answer& what, ack_step good);
   [[nodiscard]] bool is_mine(const selector& who) const {
     return who.matches(how_.name, how_.labels);

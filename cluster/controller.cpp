@@ -111,6 +111,7 @@ struct controller::impl {
 
   // ---- orders
   void take(const signed_order& what, teller tell, instant now);
+  void keep(progress outcome);
   [[nodiscard]] std::optional<refusal> lacks(const order& what) const;
   void enqueue(waiting what);
   void pump();
@@ -217,8 +218,15 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
   if (decoded->expires < how.wall_clock()) {
     return refuse({.errc = refusal_errc::denied, .reason = "the order has expired"});
   }
-  if (auto judged = state.judge(what, how.wall_clock(), signature_check::done); !judged)
-    return refuse(judged.error());
+  // Another copy of a push may be on its way still: it must not be done when what stood against it
+  // is over, for its pusher was told that it is not.
+  const bool is_push = std::holds_alternative<release_order>(decoded->body) ||
+                       std::holds_alternative<rollback_order>(decoded->body);
+  if (auto judged = state.judge(what, how.wall_clock(), signature_check::done); !judged) {
+    refuse(judged.error());
+    if (is_push && judged.error().errc == refusal_errc::conflict) keep(no);
+    return;
+  }
   if (std::holds_alternative<promote_order>(decoded->body) && !how.no_promotion.empty()) {
     return refuse({.errc = refusal_errc::conflict, .reason = how.no_promotion});
   }
@@ -239,13 +247,14 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
   waiting entry;
   entry.make = [what] { return what; };
   entry.is_genuine = true;
-  entry.fail = [this, id](const refusal& why) {
+  entry.fail = [this, id, is_push](const refusal& why) {
     progress outcome;
     outcome.id = id;
     outcome.done = true;
     outcome.state = "aborted";
     outcome.error = error_name(why.errc);
     outcome.reason = why.reason;
+    if (is_push && why.errc == refusal_errc::conflict) keep(outcome);
     queued.erase(id);
     const auto tellers = std::move(early[id]);
     early.erase(id);
@@ -468,8 +477,7 @@ void controller::impl::advance(const order_id& id) {
       return;
     case push_progress::verdict::done: {
       tell(one, true);
-      outcomes.push_back(one.progress.report(members, clock));
-      if (outcomes.size() > kept_outcomes) outcomes.pop_front();
+      keep(one.progress.report(members, clock));
       pushes.erase(found);
       return;
     }
@@ -517,6 +525,11 @@ void controller::impl::tell(underway& what, bool is_urgent) {
   what.is_news = false;
   const progress how_it_goes = what.progress.report(members, clock);
   for (const teller& one : what.tellers) one(how_it_goes);
+}
+
+void controller::impl::keep(progress outcome) {
+  outcomes.push_back(std::move(outcome));
+  if (outcomes.size() > kept_outcomes) outcomes.pop_front();
 }
 
 std::optional<progress> controller::impl::outcome_of(const order_id& id) const {

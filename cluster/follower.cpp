@@ -454,7 +454,7 @@ bool follower::impl::accept(instant now) {
   }
   std::vector<change> lost;
   if (theirs.epoch > ours.epoch || state.controller() != other->state.controller()) {
-    lost = lost_in(log, other->state);
+    lost = lost_in(log, state, other->state);
   }
   if (auto kept = log.replace(other->base, other->bytes, other->since, lost); !kept) {
     set_trouble(kept.error().reason);

@@ -5,7 +5,7 @@
 //
 // Source   docs/cluster.md, "A push".
 // Thread   all are called on the cluster's thread and return at once; the answer comes by `done`, from
-//          any thread, once.
+//          any thread, once. What is asked for one app is done in the order in which it was asked for.
 // Called   by cluster/follower.
 #pragma once
 

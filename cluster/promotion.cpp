@@ -16,6 +16,16 @@ std::string rank(const cluster_state& state, std::string_view controller) {
   return std::string(controller);
 }
 
+/// One that is under way there is aborted by whoever leads next.
+bool is_active(const cluster_state& state, const order_id& push) {
+  const push_record* record = state.outcome(push);
+  return record != nullptr && record->step == push_step::active;
+}
+
+bool is_known(const cluster_state& ours, const cluster_state& theirs, const order_id& id) {
+  return theirs.seq_of(id) && (!is_active(ours, id) || is_active(theirs, id));
+}
+
 }  // namespace
 
 std::optional<message> proof_of(const cluster_state& state) {
@@ -53,7 +63,8 @@ bool outranks(const cluster_state& theirs, const cluster_state& ours) {
   return rank(theirs, theirs.controller()) > rank(ours, ours.controller());
 }
 
-std::vector<change> lost_in(const change_log& log, const cluster_state& theirs) {
+std::vector<change> lost_in(const change_log& log, const cluster_state& ours,
+                            const cluster_state& theirs) {
   std::vector<change> result;
   std::uint64_t after = log.begins_after();
   while (true) {
@@ -63,7 +74,7 @@ std::vector<change> lost_in(const change_log& log, const cluster_state& theirs) 
       after = one.seq;
       if (one.seq + remembered_orders <= theirs.at().seq) continue;
       const auto what = order::decode(one.ordered.bytes);
-      if (!what || theirs.seq_of(what->id)) continue;
+      if (!what || is_known(ours, theirs, what->id)) continue;
       const bool is_of_the_controller = std::holds_alternative<activate_order>(what->body) ||
                                         std::holds_alternative<abort_order>(what->body) ||
                                         std::holds_alternative<checkpoint_order>(what->body) ||

@@ -22,8 +22,10 @@ namespace troupe::cluster {
 [[nodiscard]] bool is_superseded_by(const cluster_state& ours, const changes& proof);
 /// By epoch; two promotions to one epoch are ordered by the controllers' keys.
 [[nodiscard]] bool outranks(const cluster_state& theirs, const cluster_state& ours);
-/// Orders of people in our log that the other history does not have.
-[[nodiscard]] std::vector<change> lost_in(const change_log& log, const cluster_state& theirs);
+/// Orders of people in our log that the other history does not have, or has not done as ours had: a
+/// push that was active and has been aborted there.
+[[nodiscard]] std::vector<change> lost_in(const change_log& log, const cluster_state& ours,
+                                          const cluster_state& theirs);
 
 [[nodiscard]] bool has_checkpoint(const change& what);
 /// Acknowledged with `applied`.

@@ -87,8 +87,8 @@ class zmq_socket {
   void* handle_ = nullptr;
 };
 
-/// What happens to a socket's connections, as its I/O thread saw it. It has to end before the socket
-/// that it watches: declare it after.
+/// What happens to a socket's connections, as its I/O thread saw it. It has to end before the
+/// socket that it watches: declare it after.
 ///
 /// An event that nobody is there to take stops the I/O thread for ever, and with it every link of
 /// the context: libzmq waits for a reader without a limit. So the events are turned off before the

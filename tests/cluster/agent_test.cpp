@@ -153,9 +153,9 @@ class test_agent {
 
  private:
   agent::options how_;
-  std::unique_ptr<agent> agent_;
   std::mutex mutex_;
   std::vector<std::string> log_;
+  std::unique_ptr<agent> agent_;  // the first to go: it writes into the log
 };
 
 class agents : public ::testing::Test {

@@ -88,17 +88,24 @@ TEST(links_attack, a_stalled_node_with_heartbeats_on_is_not_aborted_and_goes_on)
   stalled.get_future().get();
   const std::string text(1'000, 'x');
   const auto until = std::chrono::steady_clock::now() + milliseconds(1'500);  // five time-outs
-  for (int n = 0; std::chrono::steady_clock::now() < until; ++n) {
+  int sent = 0;
+  while (std::chrono::steady_clock::now() < until) {
     below.announce("c", text);
-    if (n % 50 == 49) std::this_thread::sleep_for(milliseconds(5));
+    if (++sent % 50 == 0) std::this_thread::sleep_for(milliseconds(5));
   }
   go_on.set_value();
   ASSERT_TRUE(node.seen.wait("gap")) << "what did not fit is told";
-  EXPECT_LE(node.seen.count("announced"), 501);
-  EXPECT_GT(node.count().dropped, 0U);
+  const auto dropped = static_cast<int>(node.count().dropped);
+  EXPECT_GT(dropped, 0);
+  // Some are on their way still.
+  EXPECT_LE(node.seen.count("announced"), sent - dropped);
   EXPECT_EQ(node.seen.count("down"), 0) << "libzmq answered the heartbeats meanwhile";
-  below.announce("b", "beat");
-  EXPECT_TRUE(node.seen.wait("b beat"));
+  // One may find the queue above full still: as with beacons, there is another.
+  for (int n = 0; node.seen.count("b beat") == 0 && n < 1'200; ++n) {
+    below.announce("b", "beat");
+    std::this_thread::sleep_for(milliseconds(50));
+  }
+  EXPECT_GT(node.seen.count("b beat"), 0);
   EXPECT_TRUE(node.ask("there"));
 }
 

@@ -35,6 +35,12 @@ std::uint32_t serving(simulation& world, const std::string& name) {
   return found != all.end() ? found->second : 0;
 }
 
+/// Its calls that hang are done now, in their order.
+void go_on(simulation& world, const std::string& name) {
+  world.at(name).mode = host_mode::good;
+  for (auto& [app, call] : std::exchange(world.at(name).hanging, {})) call();
+}
+
 TEST(cluster_scenario, a_push_reaches_every_node) {
   simulation world({.nodes = 3});
   begin(world);
@@ -363,6 +369,26 @@ TEST(cluster_scenario, an_order_that_comes_again_is_not_done_twice) {
   EXPECT_EQ(world.leader()->leads->state().at(), before);
 }
 
+TEST(cluster_scenario, a_push_that_was_refused_is_not_done_when_a_copy_of_it_comes_late) {
+  simulation world({.nodes = 2});
+  begin(world);
+  auto& node = world.at("n0");
+  node.mode = host_mode::hangs;
+  auto& first = world.push("n1", "shop", 2);
+  ASSERT_TRUE(world.run_until([&] { return !node.hanging.empty(); }, 5'000ms));
+  auto& refused = world.push("n1", "shop", 3);
+  ASSERT_TRUE(await(world, refused));
+  ASSERT_EQ(refused.last->error, "conflict") << refused.last->reason;
+  go_on(world, "n0");
+  ASSERT_TRUE(await(world, first));
+  ASSERT_EQ(first.last->state, "active") << first.last->reason;
+  auto& copy = world.submit_signed("n1", refused.what, refused.id);
+  ASSERT_TRUE(await(world, copy));
+  EXPECT_EQ(copy.last->error, "conflict");
+  expect_sound(world);
+  EXPECT_EQ(serving(world, "n0"), 2u);
+}
+
 TEST(cluster_scenario, canaries_that_fail_go_back_by_themselves) {
   simulation world({.nodes = 4});
   begin(world);
@@ -406,6 +432,124 @@ TEST(cluster_scenario, one_app_that_fails_does_not_hold_up_another) {
   EXPECT_EQ(other.last->state, "active");
   EXPECT_FALSE(stuck.is_done);
   expect_sound(world);
+}
+
+// ---- hosts that are late, histories that end
+
+/// c1 leads, and knows nothing of what c0 and n0 did while it was away.
+void lead_without_the_others(simulation& world) {
+  world.cut("n0", "c1");
+  world.start("c1");
+  world.promote("c1");
+  ASSERT_TRUE(world.run_until([&] { return world.at("c1").leads != nullptr; }, 20'000ms));
+}
+
+TEST(cluster_scenario, a_swap_that_comes_late_does_not_stay_when_another_release_is_wanted) {
+  simulation world({.nodes = 2});
+  begin(world);
+  auto& late = world.at("n0");
+  world.filter = [&](const std::string& from, const std::string&, const message& what) {
+    const auto* acks = std::get_if<acknowledgements>(&what);
+    if (from == "n0" && acks != nullptr) late.mode = host_mode::hangs;  // when it is ready
+    return true;
+  };
+  world.push("n1", "shop", 2);
+  ASSERT_TRUE(world.run_until([&] { return late.activated["shop"].size() == 2; }, 5'000ms));
+  world.filter = nullptr;
+  rollback_order back;
+  back.release = 1;
+  back.policy.require_percent = 50;
+  back.policy.prepare_deadline = 1'000ms;
+  auto& again = world.submit("n1", world.make_order("shop", back));
+  ASSERT_TRUE(world.run_until([&] { return serving(world, "n1") == 1; }, 5'000ms));
+  ASSERT_TRUE(world.run_until(
+      [&] { return late.node->state().apps().at("shop").active_on("n0", {}) == 1; }, 5'000ms));
+  go_on(world, "n0");
+  ASSERT_TRUE(await(world, again));
+  expect_sound(world);
+  EXPECT_EQ(serving(world, "n0"), 1u);
+}
+
+TEST(cluster_scenario, a_release_of_a_history_that_is_no_more_is_not_swapped_in) {
+  simulation world({.leaders = 2, .nodes = 1});
+  begin(world);
+  auto& node = world.at("n0");
+  // An app of which no release is active yet.
+  node.mode = host_mode::refuses;
+  auto& none = world.push("c0", "blog", 1);
+  ASSERT_TRUE(await(world, none));
+  node.mode = host_mode::good;
+  world.kill("c1");
+  world.run_for(4'000ms);  // nobody waits for it any more
+  // It hears of a release and that it is active, and gets no content of it.
+  world.filter = [](const std::string&, const std::string& to, const message& what) {
+    return to != "n0" || (!std::holds_alternative<blob_piece>(what) &&
+                          !std::holds_alternative<announcement>(what));
+  };
+  push_policy share;
+  share.require_percent = 50;
+  share.prepare_deadline = 1'000ms;
+  world.push("c0", "blog", 2, share);
+  ASSERT_TRUE(world.run_until(
+      [&] { return node.node->state().apps().at("blog").active_on("n0", {}) == 2; }, 20'000ms));
+  world.kill("c0");
+  lead_without_the_others(world);
+  world.cut("n0", "c1", false);
+  ASSERT_TRUE(world.run_until([&] { return node.node->state().at().epoch == 2; }, 20'000ms));
+  world.run_for(2'000ms);
+  // The same contents come for another push.
+  world.filter = nullptr;
+  auto& other = world.push("c1", "blog", 2);
+  ASSERT_TRUE(await(world, other));
+  EXPECT_EQ(other.last->state, "active") << other.last->reason;
+  EXPECT_EQ(node.serving["blog"], 2u);
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, a_release_of_the_same_number_in_another_history_is_another) {
+  simulation world({.leaders = 2, .nodes = 1});
+  begin(world);
+  world.kill("c1");
+  auto& lost = world.push("c0", "shop", 2);
+  ASSERT_TRUE(await(world, lost));
+  ASSERT_TRUE(world.run_until([&] { return serving(world, "n0") == 2; }, 5'000ms));
+  world.kill("c0");
+  lead_without_the_others(world);
+  auto& other = world.push("c1", "shop", 3);
+  ASSERT_TRUE(await(world, other));
+  EXPECT_EQ(other.last->state, "active") << other.last->reason;
+  world.cut("n0", "c1", false);
+  expect_sound(world);
+  EXPECT_EQ(world.at("n0").activated["shop"], (std::vector<std::uint32_t>{1, 2, 2}));
+}
+
+TEST(cluster_scenario, what_was_active_and_the_next_controller_aborted_is_kept_aside) {
+  simulation world({.leaders = 2, .nodes = 1});
+  begin(world);
+  world.at("n0").mode = host_mode::hangs;
+  push_policy patient;
+  patient.prepare_deadline = 20'000ms;
+  auto& push = world.push("c0", "shop", 2, patient);
+  const auto& next = world.at("c1");
+  ASSERT_TRUE(world.run_until(
+      [&] { return next.node->state().apps().at("shop").under_way.has_value(); }, 5'000ms));
+  world.run_for(200ms);  // it is ready, and says so
+  world.cut_off({"c1"});
+  world.promote("c1");
+  ASSERT_TRUE(world.run_until([&] { return next.leads != nullptr; }, 20'000ms));
+  go_on(world, "n0");
+  ASSERT_TRUE(world.run_until([&] { return serving(world, "n0") == 2; }, 20'000ms));
+  ASSERT_TRUE(await(world, push));
+  expect_sound(world);
+  ASSERT_NE(next.leads->state().outcome(push.id), nullptr);
+  EXPECT_EQ(next.leads->state().outcome(push.id)->step, push_step::aborted);
+  const auto aside = world.at("c0").log.aside();
+  ASSERT_TRUE(aside);
+  EXPECT_TRUE(std::any_of(aside->begin(), aside->end(), [&](const change& one) {
+    const auto what = order::decode(one.ordered.bytes);
+    return what && what->id == push.id;
+  }));
+  EXPECT_EQ(serving(world, "n0"), 1u) << "as everywhere";
 }
 
 }  // namespace

@@ -234,12 +234,15 @@ struct simulation::machine : upper_link, lower_links, host {
   std::set<peer_id> refused_peers;
   // Its runtime.
   host_mode mode = host_mode::good;
-  std::vector<std::function<void()>> hanging;  ///< Calls that it answers when it hangs no more.
+  /// Calls, by app, that it answers when it hangs no more.
+  std::vector<std::pair<std::string, std::function<void()>>> hanging;
+  std::map<std::string, instant> busy_until;
   bool dies_at_prepare = false;
   bool dies_at_activate = false;
   double requests = 10;
   double errors = 0;
   std::map<std::string, std::uint32_t> serving;
+  std::map<std::string, digest> serving_manifest;
   std::map<std::string, std::vector<std::uint32_t>> prepared;  ///< All that it was asked to.
   std::map<std::string, std::vector<std::uint32_t>> activated;
   std::map<std::string, std::string, std::less<>> values;
@@ -275,7 +278,7 @@ struct simulation::machine : upper_link, lower_links, host {
   }
 
  private:
-  void answer(done then, std::string refused, std::function<void()> effect);
+  void answer(const std::string& app, done then, std::string refused, std::function<void()> effect);
   void verify(const std::string& app, std::uint32_t release, const manifest& files);
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A TCP port that nobody listens on, or several in a row, reserved among all tests of this machine
-// while the object lives. Where the node can choose (`--port 0`), let it; this is for what needs the number
-// beforehand.
+// while the object lives. Where the node can choose (`--port 0`), let it; this is for what needs
+// the number beforehand.
 //
 // The ports lie below the range from which the kernel takes the ports of outgoing connections, so
 // that no client of another test can sit on one.
