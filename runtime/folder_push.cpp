@@ -5,8 +5,6 @@
 #include "runtime/key_files.hpp"
 #include "runtime/release_needs.hpp"
 
-#include <map>
-
 namespace troupe {
 namespace {
 
@@ -44,12 +42,8 @@ std::string push_folder(cluster_way& way, const net::cluster_push& what,
   }
   if (what.expect >= 0) body.expect = static_cast<std::uint32_t>(what.expect);
 
-  std::map<cluster::digest, std::string> contents;
-  const auto files =
-      read_app(what.path, [&](const cluster::digest& name, std::string_view content) {
-        contents.insert_or_assign(name, std::string(content));
-        return tl::expected<void, cluster::refusal>();
-      });
+  app_contents contents;
+  const auto files = read_app(what.path, contents);
   if (!files) return failed("check_failed", files.error().reason);
   std::string manifest = files->encode();
   body.manifest = files->id();

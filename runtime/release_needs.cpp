@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <set>
 
 #include "cluster/folder_reader.hpp"
@@ -62,6 +61,16 @@ tl::expected<cluster::manifest, cluster::refusal> read_app(
   }
   files->needs.assign(needs.begin(), needs.end());
   return files;
+}
+
+tl::expected<cluster::manifest, diagnostic> read_app(const std::string& folder,
+                                                     app_contents& contents) {
+  auto files = read_app(folder, [&](const cluster::digest& name, std::string_view content) {
+    contents.insert_or_assign(name, std::string(content));
+    return tl::expected<void, cluster::refusal>();
+  });
+  if (!files) return tl::unexpected(diagnostic{.reason = files.error().reason});
+  return *std::move(files);
 }
 
 std::optional<diagnostic> unmet_need(const cluster::manifest& files) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,6 +31,13 @@ namespace troupe {
     const std::string& folder,
     const std::function<tl::expected<void, cluster::refusal>(const cluster::digest& name,
                                                              std::string_view content)>& take);
+
+/// Each content once, by its name.
+using app_contents = std::map<cluster::digest, std::string>;
+
+/// The same, the contents kept in memory to be sent. The refusal is a message for who gave the folder.
+[[nodiscard]] tl::expected<cluster::manifest, diagnostic> read_app(const std::string& folder,
+                                                                   app_contents& contents);
 
 /// What this version lacks of a release's needs.
 [[nodiscard]] std::optional<diagnostic> unmet_need(const cluster::manifest& files);

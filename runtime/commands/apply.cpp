@@ -2,15 +2,12 @@
 //
 // `troupe apply PATH`: sends an app folder to a running node, which checks it, loads it beside the
 // release that serves, and swaps it in.
-#include <map>
-
 #include "cluster/bundle.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/json_text.hpp"
-#include "runtime/refusal_diagnostic.hpp"
 #include "runtime/release_needs.hpp"
 
 namespace troupe {
@@ -61,13 +58,9 @@ int apply_command(words arguments) {
                         .hint = std::to_string(most_message_bytes) + " are the most"});
     return exit_usage;
   }
-  std::map<cluster::digest, std::string> contents;
-  auto files =
-      read_app(path, [&](const cluster::digest& name, std::string_view content) {
-        contents.insert_or_assign(name, std::string(content));
-        return tl::expected<void, cluster::refusal>();
-      });
-  if (!files) return refuse(*flags, to_diagnostic(files.error()));
+  app_contents contents;
+  auto files = read_app(path, contents);
+  if (!files) return refuse(*flags, files.error());
 
   auto node = node_call::to(*flags);
   if (!node) return node.error();

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `troupe push PATH`: an app folder on every node of the cluster, in two steps.
-#include <map>
-
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
 #include "runtime/commands/order_sender.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/json_text.hpp"
-#include "runtime/refusal_diagnostic.hpp"
 #include "runtime/release_needs.hpp"
 
 namespace troupe {
@@ -117,13 +114,9 @@ int push_command(words arguments) {
   const auto policy = wanted.policy();
   if (!policy) return refuse(*flags, policy.error(), exit_usage);
 
-  std::map<cluster::digest, std::string> contents;
-  auto files =
-      read_app(path, [&](const cluster::digest& name, std::string_view content) {
-        contents.insert_or_assign(name, std::string(content));
-        return tl::expected<void, cluster::refusal>();
-      });
-  if (!files) return refuse(*flags, to_diagnostic(files.error()));
+  app_contents contents;
+  auto files = read_app(path, contents);
+  if (!files) return refuse(*flags, files.error());
 
   auto node = node_call::to(*flags);
   if (!node) return node.error();
