@@ -93,7 +93,9 @@ void app_tasks::reconcile(const cluster_state& state, instant now) {
     if (of.now) drop(of);
     of.trouble.clear();
   }
-  for (const auto& [app, wanted] : state.apps()) {
+  for (const auto& entry : state.apps()) {
+    const std::string& app = entry.first;
+    const auto& wanted = entry.second;  // By name: clang 14 captures no structured bindings.
     task& of = tasks_[app];
     const activation* active = newest_for(wanted, how_.name, how_.labels);
     const auto is_active = [&](std::uint32_t release, const digest& manifest) {
