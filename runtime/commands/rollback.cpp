@@ -57,6 +57,8 @@ int on_all_nodes(node_call& node, const shared_flags& flags, const json& cluster
     const auto before = release_before(node, app, serving);
     if (!before) return before.error();
     body.release = *before;
+    // What a node shows may be late: then it is refused, and not the wrong one gone back to.
+    body.expect = serving;
   } else {
     const auto [end, error] = std::from_chars(to.data(), to.data() + to.size(), body.release);
     if (error != std::errc{} || end != to.data() + to.size()) {
