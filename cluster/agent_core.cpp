@@ -142,7 +142,7 @@ void agent_core::follow(instant now) {
       *context_, std::move(how),
       upper_socket::handlers{.on_link =
                                  [this](bool up, instant at) {
-                                   follower_->on_link(up, at);
+                                   follower_->on_link(up, at, upper_->took_to_link());
                                    if (up) link_up(at);
                                  },
                              .on_announced =

@@ -4,6 +4,7 @@
 #include "cluster/compression.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace troupe::cluster {
 namespace {
@@ -14,6 +15,12 @@ constexpr auto first_wait = 500ms;
 constexpr unsigned max_doublings = 3;
 /// Times that a peer may send something else than what the name says.
 constexpr std::size_t damaged_tries = 2;
+constexpr std::uint64_t max_bytes_at_once = 2 * 1024 * 1024;
+
+/// Of a piece at most; a size that nobody has said is taken for that.
+std::uint64_t expected_bytes(std::uint64_t size) {
+  return std::min<std::uint64_t>(size, blob_piece_bytes);
+}
 
 }  // namespace
 
@@ -35,11 +42,19 @@ void blob_fetcher::want(const digest& name, std::uint64_t size, instant now) {
 }
 
 void blob_fetcher::begin_waiting(instant now) {
+  // What is on its way at the same time has an end in bytes too.
+  std::uint64_t bytes = 0;
+  for (const auto& [number, name] : asked_) bytes += expected_bytes(wanted_.at(name).size);
   while (asked_.size() < how_.at_once && !waiting_.empty()) {
     const digest name = waiting_.front();
-    waiting_.pop_front();
     const auto found = wanted_.find(name);
-    if (found == wanted_.end() || found->second.ask != 0) continue;
+    if (found == wanted_.end() || found->second.ask != 0) {
+      waiting_.pop_front();
+      continue;
+    }
+    bytes += expected_bytes(found->second.size);
+    if (bytes > max_bytes_at_once && !asked_.empty()) return;
+    waiting_.pop_front();
     found->second.peer = first_peer_;
     ask(name, found->second, now);
   }
@@ -50,7 +65,21 @@ void blob_fetcher::ask(const digest& name, item& what, instant now) {
   what.ask = how_.next_ask();
   asked_[what.ask] = name;
   what.deadline = now + first_wait * (1 << std::min(what.silences, max_doublings));
-  how_.send(peers_[what.peer], fetch_blob{what.ask, name, what.compressed.size()});
+  questions_[peers_[what.peer]].push_back({what.ask, name, what.compressed.size()});
+}
+
+void blob_fetcher::flush() {
+  for (auto& [peer, list] : std::exchange(questions_, {})) {
+    for (std::size_t from = 0; from < list.size(); from += fetch_blobs::max) {
+      const std::size_t to = std::min(list.size(), from + fetch_blobs::max);
+      if (to - from == 1) {
+        how_.send(peer, list[from]);
+        continue;
+      }
+      how_.send(peer, fetch_blobs{{list.begin() + static_cast<std::ptrdiff_t>(from),
+                                   list.begin() + static_cast<std::ptrdiff_t>(to)}});
+    }
+  }
 }
 
 void blob_fetcher::next_peer(item& what) {

@@ -28,7 +28,7 @@ class blob_fetcher {
     std::function<std::uint64_t()> next_ask;
     /// Once for each that was wanted, from on_piece() or offer(), never from want().
     std::function<void(const digest&, tl::expected<void, refusal>)> arrived;
-    std::size_t at_once = 16;
+    std::size_t at_once = 64;
   };
   blob_fetcher(options how, blob_source& blobs);
 
@@ -44,6 +44,8 @@ class blob_fetcher {
   /// The link is new: asks for all again, at once.
   void restart(instant now);
   void tick(instant now);
+  /// Sends what the other calls had to ask, together.
+  void flush();
   [[nodiscard]] instant next_tick() const;
   [[nodiscard]] bool is_idle() const noexcept { return wanted_.empty(); }
   [[nodiscard]] std::vector<digest> wanted() const;
@@ -73,6 +75,7 @@ class blob_fetcher {
   std::unordered_map<digest, item> wanted_;
   std::map<std::uint64_t, digest> asked_;
   std::deque<digest> waiting_;
+  std::map<peer_id, std::vector<fetch_blob>> questions_;  ///< Not sent yet.
 };
 
 }  // namespace troupe::cluster

@@ -44,4 +44,27 @@ blob_piece blob_server::answer(const fetch_blob& asked) {
   return piece;
 }
 
+std::vector<message> blob_server::answer(const std::vector<fetch_blob>& asked) {
+  std::vector<message> result;
+  blob_pieces some;
+  std::size_t bytes = 0;
+  const auto say = [&] {
+    if (some.list.size() == 1) {
+      result.emplace_back(std::move(some.list.front()));
+    } else if (!some.list.empty()) {
+      result.emplace_back(std::move(some));
+    }
+    some = {};
+    bytes = 0;
+  };
+  for (const fetch_blob& one : asked) {
+    blob_piece piece = answer(one);
+    if (bytes + piece.bytes.size() > blob_piece_bytes) say();
+    bytes += piece.bytes.size();
+    some.list.push_back(std::move(piece));
+  }
+  say();
+  return result;
+}
+
 }  // namespace troupe::cluster

@@ -22,6 +22,8 @@ class blob_server {
 
   /// `gone` if it is not here.
   [[nodiscard]] blob_piece answer(const fetch_blob& asked);
+  /// Each a `blob_piece`, or several `blob_pieces` of no more than some hundred kilobytes.
+  [[nodiscard]] std::vector<message> answer(const std::vector<fetch_blob>& asked);
   /// None if it is not here.
   [[nodiscard]] const std::string* compressed(const digest& name);
 

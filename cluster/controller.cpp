@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/controller.hpp"
 
-#include "cluster/blob_server.hpp"
 #include "cluster/history_server.hpp"
 #include "cluster/load_state.hpp"
 #include "cluster/manifest.hpp"
+#include "cluster/inline_blobs.hpp"
 #include "cluster/membership.hpp"
+#include "cluster/outcomes.hpp"
+#include "cluster/peer_names.hpp"
 #include "cluster/promotion.hpp"
 #include "cluster/push_progress.hpp"
+#include "cluster/read_through_blobs.hpp"
 #include "cluster/status_text.hpp"
 #include "cluster/uploads.hpp"
 
@@ -24,30 +27,9 @@ using namespace std::chrono_literals;
 constexpr auto beacon_every = 1s;
 /// Progress to who ordered, at most so often unless a step is over.
 constexpr auto progress_every = 50ms;
-/// Outcomes with a line for each node that are kept for who asks again.
-constexpr std::size_t kept_outcomes = 200;
 constexpr std::size_t max_waiting_orders = 10'000;
-
-std::string_view error_name(refusal_errc code) {
-  switch (code) {
-    case refusal_errc::denied:
-      return "denied";
-    case refusal_errc::overtaken:
-      return "overtaken";
-    case refusal_errc::conflict:
-      return "conflict";
-    case refusal_errc::not_leader:
-      return "no_controller";
-    case refusal_errc::missing:
-      return "missing";
-    case refusal_errc::malformed:
-    case refusal_errc::too_large:
-    case refusal_errc::unsupported:
-      return "malformed";
-    default:
-      return "failed";
-  }
-}
+/// Nodes that are asked for a content that is not here.
+constexpr std::size_t max_sources = 32;
 
 }  // namespace
 
@@ -59,7 +41,11 @@ struct controller::impl {
         lower(links),
         state(how.root),
         history(kept),
-        served(contents),
+        served({.ask = [this](const peer_id& to, const message& what) { lower.send(to, what); },
+                .next_ask = [this] { return ++asks; },
+                .answer = [this](const peer_id& to,
+                                 const message& what) { lower.send(to, what); }},
+               contents),
         sent(contents) {}
 
   using teller = std::function<void(const progress&)>;
@@ -84,17 +70,18 @@ struct controller::impl {
   lower_links& lower;
   cluster_state state;
   history_server history;
-  blob_server served;
+  std::uint64_t asks = 0;
+  read_through_blobs served;
   uploads sent;
   membership members;
-  std::map<peer_id, std::string> names;  ///< Of peers that said hello.
+  peer_names names;
   std::deque<waiting> queue;
   std::set<order_id> queued;
   bool is_appending = false;
   bool is_lost = false;
   bool is_started = false;
   std::map<order_id, underway> pushes;
-  std::deque<progress> outcomes;
+  outcomes answered;
   std::map<order_id, std::vector<teller>> early;  ///< For orders that are in the queue.
   wall_time beacon_base;
   instant beacon_start;
@@ -111,31 +98,26 @@ struct controller::impl {
 
   // ---- orders
   void take(const signed_order& what, teller tell, instant now);
-  void keep(progress outcome);
   [[nodiscard]] std::optional<refusal> lacks(const order& what) const;
   void enqueue(waiting what);
   void pump();
   void appended(const order& what, const change& in, std::string snapshot, const position& before);
   void follow(const order& what, const change& in);
   [[nodiscard]] signed_order own_order(std::string app, order_body body) const;
-  [[nodiscard]] std::vector<sent_blob> inline_blobs(const order& what, const change& in);
   void maybe_checkpoint();
   void lose(std::string_view why);
   void cut_those_gone(const std::map<std::string, std::string>& before);
-  [[nodiscard]] std::map<std::string, std::string> curves() const;
 
   // ---- how they go
   void advance(const order_id& id);
   void tell(underway& what, bool is_urgent);
-  [[nodiscard]] std::optional<progress> outcome_of(const order_id& id) const;
 
   // ---- from below
-  [[nodiscard]] std::optional<std::string> member_of(const peer_id& from) const;
-  [[nodiscard]] bool may_speak_for(const peer_id& from, const std::string& node);
   void on_hello(const peer_id& from, const hello& what);
   void on_beat(const peer_id& from, beat what);
   void on_acks(const peer_id& from, const acknowledgements& what);
   void on_query(const peer_id& from, const query& what);
+  [[nodiscard]] std::vector<peer_id> sources() const;
   void deny(const peer_id& from, std::uint64_t ask, std::string reason);
   void send_beacon();
   void repeat_what_is_due();
@@ -183,17 +165,13 @@ std::optional<refusal> controller::impl::lacks(const order& what) const {
 
 void controller::impl::take(const signed_order& what, teller tell, instant now) {
   clock = now;
-  progress no;
-  no.done = true;
-  no.state = "aborted";
+  order_id id{};
   const auto refuse = [&](const refusal& why) {
-    no.error = no.error.empty() ? error_name(why.errc) : no.error;
-    no.reason = why.reason;
     if (why.errc == refusal_errc::denied) {
       ++denied;
       say(log_level::warn, "cluster: an order was denied: " + why.reason);
     }
-    tell(no);
+    tell(refused_order(id, why));
   };
   if (is_lost || !is_started) {
     return refuse({.errc = refusal_errc::not_leader, .reason = "another controller leads"});
@@ -204,36 +182,33 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
   }
   const auto decoded = order::decode(what.bytes);
   if (!decoded) return refuse(decoded.error());
-  no.id = decoded->id;
-  if (const auto known = pushes.find(decoded->id); known != pushes.end()) {
+  id = decoded->id;
+  if (const auto known = pushes.find(id); known != pushes.end()) {
     known->second.tellers.push_back(std::move(tell));
     known->second.tellers.back()(known->second.progress.report(members, now));
     return;
   }
-  if (queued.contains(decoded->id)) {
-    early[decoded->id].push_back(std::move(tell));
+  if (queued.contains(id)) {
+    early[id].push_back(std::move(tell));
     return;
   }
-  if (const auto known = outcome_of(decoded->id)) return tell(*known);
+  if (const auto known = answered.find(id, state)) return tell(*known);
   if (decoded->expires < how.wall_clock()) {
     return refuse({.errc = refusal_errc::denied, .reason = "the order has expired"});
   }
-  // Another copy of a push may be on its way still: it must not be done when what stood against it
-  // is over, for its pusher was told that it is not.
-  const bool is_push = std::holds_alternative<release_order>(decoded->body) ||
-                       std::holds_alternative<rollback_order>(decoded->body);
   if (auto judged = state.judge(what, how.wall_clock(), signature_check::done); !judged) {
-    refuse(judged.error());
-    if (is_push && judged.error().errc == refusal_errc::conflict) keep(no);
-    return;
+    if (stays_refused(*decoded, judged.error())) answered.keep(refused_order(id, judged.error()));
+    return refuse(judged.error());
   }
   if (std::holds_alternative<promote_order>(decoded->body) && !how.no_promotion.empty()) {
     return refuse({.errc = refusal_errc::conflict, .reason = how.no_promotion});
   }
   if (auto lacking = lacks(*decoded)) {
+    if (lacking->errc != refusal_errc::missing) return refuse(*lacking);
     // Who pushes sends it and orders again.
-    if (lacking->errc == refusal_errc::missing) no.error = "missing_content";
-    return refuse(*lacking);
+    progress no = refused_order(id, *lacking);
+    no.error = "missing_content";
+    return tell(no);
   }
   if (queue.size() >= max_waiting_orders) {
     return refuse({.errc = refusal_errc::conflict, .reason = "too many orders are waiting"});
@@ -241,20 +216,14 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
   if (std::holds_alternative<release_order>(decoded->body)) {
     if (auto synced = blobs.flush(); !synced) return refuse(synced.error());
   }
-  const order_id id = decoded->id;
   queued.insert(id);
   early[id].push_back(std::move(tell));
   waiting entry;
   entry.make = [what] { return what; };
   entry.is_genuine = true;
-  entry.fail = [this, id, is_push](const refusal& why) {
-    progress outcome;
-    outcome.id = id;
-    outcome.done = true;
-    outcome.state = "aborted";
-    outcome.error = error_name(why.errc);
-    outcome.reason = why.reason;
-    if (is_push && why.errc == refusal_errc::conflict) keep(outcome);
+  entry.fail = [this, id, taken = *decoded](const refusal& why) {
+    const progress outcome = refused_order(id, why);
+    if (stays_refused(taken, why)) answered.keep(outcome);
     queued.erase(id);
     const auto tellers = std::move(early[id]);
     early.erase(id);
@@ -353,7 +322,7 @@ void controller::impl::appended(const order& what, const change& in, std::string
   // A list of all nodes: not with each value.
   const bool may_cut = std::holds_alternative<trust_order>(what.body) ||
                        std::holds_alternative<member_order>(what.body);
-  const auto keys = may_cut ? curves() : std::map<std::string, std::string>();
+  const auto keys = may_cut ? members_by_key(state) : std::map<std::string, std::string>();
   if (auto applied = state.apply(in, signature_check::done); !applied) {
     // judge() took it: the state and the log are not one any more.
     say(log_level::error,
@@ -361,7 +330,7 @@ void controller::impl::appended(const order& what, const change& in, std::string
     lose("its state is damaged");
     return;
   }
-  lower.announce(topic_changes, announcement{in, inline_blobs(what, in)});
+  lower.announce(topic_changes, announcement{in, inline_blobs(what, in, state, blobs, served)});
   if (may_cut) cut_those_gone(keys);
   if (std::holds_alternative<checkpoint_order>(what.body)) {
     checkpointed = in.seq;
@@ -372,48 +341,6 @@ void controller::impl::appended(const order& what, const change& in, std::string
   }
   if (state.controller() != how.name && is_started) lose("another node was promoted");
   maybe_checkpoint();
-}
-
-std::vector<sent_blob> controller::impl::inline_blobs(const order& what, const change& in) {
-  std::vector<sent_blob> result;
-  const auto* release = std::get_if<release_order>(&what.body);
-  if (release == nullptr) return result;
-  std::size_t room = inline_blob_bytes;
-  const auto add = [&](const digest& name) {
-    const std::string* bytes = served.compressed(name);
-    if (bytes == nullptr || bytes->size() > room) return;
-    room -= bytes->size();
-    result.push_back({name, *bytes});
-  };
-  add(release->manifest);
-  const auto bytes = blobs.get(release->manifest);
-  const auto files =
-      bytes ? manifest::decode(*bytes) : tl::expected<manifest, refusal>(tl::unexpected(refusal{}));
-  if (!files) return result;
-  // Only what the release before does not have: the others have that already.
-  std::set<digest> known{release->manifest};
-  const auto app = state.apps().find(what.app);
-  if (app != state.apps().end()) {
-    const auto made = app->second.releases.find(in.release);
-    const auto parent = made != app->second.releases.end()
-                            ? app->second.releases.find(made->second.parent)
-                            : app->second.releases.end();
-    if (parent != app->second.releases.end()) {
-      const auto old_bytes = blobs.get(parent->second.manifest);
-      const auto old = old_bytes ? manifest::decode(*old_bytes)
-                                 : tl::expected<manifest, refusal>(tl::unexpected(refusal{}));
-      if (old) {
-        for (const manifest_file& file : old->files) known.insert(file.content);
-      }
-    }
-  }
-  for (const manifest_file& file : files->files) {
-    if (room == 0) break;
-    // Text seldom shrinks below a tenth.
-    if (file.size > 10 * inline_blob_bytes || !known.insert(file.content).second) continue;
-    add(file.content);
-  }
-  return result;
 }
 
 void controller::impl::maybe_checkpoint() {
@@ -447,14 +374,8 @@ void controller::impl::lose(std::string_view why) {
   pushes.clear();
 }
 
-std::map<std::string, std::string> controller::impl::curves() const {
-  std::map<std::string, std::string> result;
-  for (const auto& [name, member] : state.members()) result[member.curve] = name;
-  return result;
-}
-
 void controller::impl::cut_those_gone(const std::map<std::string, std::string>& before) {
-  const auto now = curves();
+  const auto now = members_by_key(state);
   for (const auto& [curve, name] : before) {
     if (curve.empty() || now.contains(curve)) continue;
     say(log_level::notice, "cluster: the links of " + name + " are cut: its key is revoked");
@@ -477,7 +398,7 @@ void controller::impl::advance(const order_id& id) {
       return;
     case push_progress::verdict::done: {
       tell(one, true);
-      keep(one.progress.report(members, clock));
+      answered.keep(one.progress.report(members, clock));
       pushes.erase(found);
       return;
     }
@@ -527,60 +448,7 @@ void controller::impl::tell(underway& what, bool is_urgent) {
   for (const teller& one : what.tellers) one(how_it_goes);
 }
 
-void controller::impl::keep(progress outcome) {
-  outcomes.push_back(std::move(outcome));
-  if (outcomes.size() > kept_outcomes) outcomes.pop_front();
-}
-
-std::optional<progress> controller::impl::outcome_of(const order_id& id) const {
-  for (const progress& one : outcomes) {
-    if (one.id == id) return one;
-  }
-  const push_record* record = state.outcome(id);
-  const auto seq = state.seq_of(id);
-  if (record == nullptr && !seq) return std::nullopt;
-  progress result;
-  result.id = id;
-  result.done = true;
-  if (record == nullptr) {
-    result.state = "applied";
-    return result;
-  }
-  result.release = record->release;
-  result.reason = record->reason;
-  result.state = record->step == push_step::active ? "active" : "aborted";
-  if (record->step != push_step::active) result.error = "aborted";
-  return result;
-}
-
 // ---- from below
-
-/// The member whose key the peer's link has; on a cluster without keys what it called itself.
-std::optional<std::string> controller::impl::member_of(const peer_id& from) const {
-  const auto named = names.find(from);
-  if (named == names.end()) return std::nullopt;
-  if (!state.has_keys()) return named->second;
-  const auto member = state.members().find(named->second);
-  if (member == state.members().end() || member->second.curve != from) return std::nullopt;
-  return named->second;
-}
-
-/// What a node sends while it catches up comes before its hello; after a controller's restart too.
-bool controller::impl::may_speak_for(const peer_id& from, const std::string& node) {
-  auto own = member_of(from);
-  if (!own) {
-    const auto member = state.members().find(node);
-    const bool is_itself =
-        !state.has_keys() || (member != state.members().end() && member->second.curve == from);
-    if (!is_itself) return false;
-    names[from] = node;
-    return true;
-  }
-  if (*own == node || !state.has_keys()) return true;
-  // One that binds may have nodes below it.
-  const auto member = state.members().find(*own);
-  return !member->second.address.empty() && state.members().contains(node);
-}
 
 void controller::impl::deny(const peer_id& from, std::uint64_t ask, std::string reason) {
   ++denied;
@@ -591,13 +459,10 @@ void controller::impl::deny(const peer_id& from, std::uint64_t ask, std::string 
 }
 
 void controller::impl::on_hello(const peer_id& from, const hello& what) {
-  if (state.has_keys()) {
-    const auto member = state.members().find(what.who.name);
-    if (member == state.members().end() || member->second.curve != from) {
-      return deny(from, what.ask, "this key is not that of a node " + what.who.name);
-    }
+  if (!peer_names::is_node(state, from, what.who.name)) {
+    return deny(from, what.ask, "this key is not that of a node " + what.who.name);
   }
-  names[from] = what.who.name;
+  names.put(from, what.who.name);
   members.hear(what.who, from, clock, how.wall_clock());
   lower.send(from, hello_answer{what.ask, state.at(), how.name});
 }
@@ -605,7 +470,7 @@ void controller::impl::on_hello(const peer_id& from, const hello& what) {
 void controller::impl::on_beat(const peer_id& from, beat what) {
   const wall_time wall = how.wall_clock();
   for (node_report& one : what.nodes) {
-    if (!may_speak_for(from, one.name)) {
+    if (!names.may_speak_for(state, from, one.name)) {
       deny(from, 0, "a beat for another node, " + one.name);
       continue;
     }
@@ -619,7 +484,7 @@ void controller::impl::on_acks(const peer_id& from, const acknowledgements& what
   for (const acknowledgement& ack : what.list) {
     const auto push = pushes.find(ack.push);
     if (push == pushes.end()) continue;
-    if (!may_speak_for(from, ack.node)) {
+    if (!names.may_speak_for(state, from, ack.node)) {
       deny(from, 0, "an acknowledgement for another node, " + ack.node);
       continue;
     }
@@ -650,6 +515,17 @@ void controller::impl::on_query(const peer_id& from, const query& what) {
     return;
   }
   lower.send(from, answer);
+}
+
+/// Who may have a content that a controller which took over has not: it knows the history, and ran
+/// only some of it.
+std::vector<peer_id> controller::impl::sources() const {
+  std::set<peer_id> result;
+  for (const auto& [name, one] : members.all()) {
+    if (result.size() == max_sources) break;
+    if (name != how.name && members.is_live(name, clock)) result.insert(one.via);
+  }
+  return {result.begin(), result.end()};
 }
 
 void controller::impl::send_beacon() {
@@ -749,7 +625,13 @@ void controller::on_message(const peer_id& from, message what, instant now) {
   } else if (const auto* whole = std::get_if<fetch_snapshot>(&what)) {
     self.lower.send(from, self.history.answer(*whole));
   } else if (const auto* content = std::get_if<fetch_blob>(&what)) {
-    self.lower.send(from, self.served.answer(*content));
+    self.served.on_fetch(from, {*content}, self.sources(), now);
+  } else if (const auto* some = std::get_if<fetch_blobs>(&what)) {
+    self.served.on_fetch(from, some->list, self.sources(), now);
+  } else if (const auto* several = std::get_if<blob_pieces>(&what)) {
+    for (const blob_piece& one : several->list) self.served.on_piece(one, now);
+  } else if (const auto* found = std::get_if<blob_piece>(&what)) {
+    self.served.on_piece(*found, now);
   } else if (const auto* list = std::get_if<missing_blobs>(&what)) {
     missing_answer answer{list->ask, {}};
     for (const digest& name : list->names) {
@@ -787,6 +669,7 @@ void controller::on_subscribed(const peer_id&, std::string_view topic, instant n
 void controller::on_gone(const peer_id& who, instant now) {
   impl_->clock = now;
   impl_->sent.forget(who);
+  impl_->served.forget(who);
   impl_->names.erase(who);
 }
 
@@ -795,6 +678,7 @@ void controller::tick(instant now) {
   self.clock = now;
   self.log.poll();
   if (self.is_lost) return;
+  self.served.tick(now);
   if (self.beacon_due <= now) {
     self.send_beacon();
     // Who is not live any more is not waited for.
@@ -811,7 +695,7 @@ void controller::tick(instant now) {
 }
 
 instant controller::next_tick() const {
-  instant result = impl_->beacon_due;
+  instant result = std::min(impl_->beacon_due, impl_->served.next_tick());
   for (const auto& [id, one] : impl_->pushes) {
     result = std::min(result, one.progress.next_tick());
     if (one.is_news && !one.tellers.empty()) result = std::min(result, one.told + progress_every);

@@ -19,9 +19,11 @@ using namespace std::chrono_literals;
 
 constexpr auto silence = 3s;             ///< Three beacons: the link is dead, or who is above.
 constexpr auto first_silence = 1'500ms;  ///< The same, of one that has not been heard yet.
+constexpr auto most_patience = 8s;
 constexpr auto hello_again = 1s;
 constexpr auto welcome_wait = 300ms;  ///< Then it asks without.
 constexpr auto log_again = 1s;        ///< After a full disk.
+constexpr auto beats_within = 400ms;  ///< After a beacon.
 constexpr std::size_t max_buffered = 1'000;
 constexpr std::size_t max_acknowledgements = 500;  ///< In a message.
 
@@ -51,7 +53,9 @@ struct follower::impl {
                .on_gone = [this] { lacks = true; }},
               blobs, fetcher, runtime),
         history(own),
-        contents(blobs) {}
+        contents(blobs),
+        beat_delay(std::hash<std::string>()(how.name) %
+                   static_cast<std::size_t>(beats_within.count())) {}
 
   options how;
   change_log& log;
@@ -73,9 +77,12 @@ struct follower::impl {
   bool is_foreign = false;
   bool lacks = true;  ///< Something between us and the head, as far as we know.
   instant linked;     ///< When the link came up.
+  std::chrono::milliseconds patience{0};  ///< More, of a link that took long to come up.
   bool is_greeted = false;
   std::uint64_t hello_ask = 0;
   instant hello_due = instant::max();
+  instant beat_due = instant::max();
+  std::chrono::milliseconds beat_delay;
   std::optional<instant> heard;         ///< A genuine beacon.
   std::optional<wall_time> heard_time;  ///< What it said; an older one is a replay.
   position heard_at;
@@ -111,7 +118,7 @@ struct follower::impl {
   void note(const change& in);
   void act(instant now);
   void apply_values();
-  void flush_acks();
+  void flush();
 
   // ---- from above
   void on_beacon(const beacon& what, instant now);
@@ -126,7 +133,7 @@ struct follower::impl {
   void look_after(instant now);
   /// When the link is taken for dead if no beacon comes.
   [[nodiscard]] instant dead_at() const {
-    return heard && *heard >= linked ? *heard + silence : linked + first_silence;
+    return heard && *heard >= linked ? *heard + silence : linked + first_silence + patience;
   }
   void say_hello(instant now);
   void show_promotion();
@@ -193,7 +200,7 @@ bool follower::impl::take(std::vector<change> list, bool is_last, instant now) {
       acks.push_back({how.name, activate != nullptr ? activate->push : what->id, ack_step::refused,
                       one.seq, kept.error().reason, 0});
     }
-    flush_acks();
+    flush();
     if (auto loaded = load(); !loaded) set_trouble(loaded.error().reason);
     log_retry = now + log_again;
     return false;
@@ -223,10 +230,12 @@ void follower::impl::apply_values() {
 void follower::impl::act(instant now) {
   apply_values();
   tasks.reconcile(state, now);
-  flush_acks();
+  flush();
 }
 
-void follower::impl::flush_acks() {
+/// Sends what is to be said of what was done and asked for.
+void follower::impl::flush() {
+  if (is_up) fetcher.flush();
   if (acks.empty()) return;
   if (is_up) {
     for (std::size_t from = 0; from < acks.size(); from += max_acknowledgements) {
@@ -284,7 +293,8 @@ void follower::impl::on_beacon(const beacon& what, instant now) {
     heard = now;
     is_proven = true;
     heard_at = what.at;
-    if (is_up) upper.send(beat{{report()}});
+    // All nodes hear it at the same time: their answers need not all come together.
+    beat_due = now + beat_delay;
     if (what.at == at) {
       lacks = false;
       if (trouble.empty()) set_trouble({});
@@ -473,6 +483,8 @@ bool follower::impl::accept(instant now) {
   for (const change& one : other->since) note(one);
   set_trouble({});
   heard_time.reset();
+  // Beacons of its controller were none for us before: who gave it to us has time for the next one.
+  linked = now;
   if (how.on_state) how.on_state();
   return true;
 }
@@ -490,7 +502,7 @@ void follower::impl::on_repeat(const change& what, instant now) {
   } else {
     tasks.acknowledge_again(state, *repeated, what);
   }
-  flush_acks();
+  flush();
 }
 
 void follower::impl::say_hello(instant now) {
@@ -513,18 +525,21 @@ tl::expected<void, refusal> follower::start(instant now) {
   return {};
 }
 
-void follower::on_link(bool up, instant now) {
+void follower::on_link(bool up, instant now, std::chrono::milliseconds took) {
   impl& self = *impl_;
+  self.patience = std::min<std::chrono::milliseconds>(2 * took, most_patience);
   self.is_up = up;
   self.is_proven = false;
   self.is_greeted = false;
   self.hello_due = instant::max();
+  self.beat_due = instant::max();
   self.asking.reset();
   self.other.reset();
   self.linked = now;
   if (!up) return;
   self.lacks = true;
   self.fetcher.restart(now);
+  self.flush();
 }
 
 void follower::on_announced(std::string_view topic, message what, instant now) {
@@ -539,7 +554,7 @@ void follower::on_announced(std::string_view topic, message what, instant now) {
   } else if (const auto* own = std::get_if<topic_message>(&what)) {
     if (topic.starts_with(topic_app_prefix)) self.runtime.topic(*own);
   }
-  self.flush_acks();
+  self.flush();
 }
 
 void follower::on_message(message what, instant now) {
@@ -550,6 +565,9 @@ void follower::on_message(message what, instant now) {
     self.on_snapshot(*piece, now);
   } else if (const auto* content = std::get_if<blob_piece>(&what)) {
     self.fetcher.on_piece(*content, now);
+    self.look_after(now);
+  } else if (const auto* several = std::get_if<blob_pieces>(&what)) {
+    for (const blob_piece& one : several->list) self.fetcher.on_piece(one, now);
     self.look_after(now);
   } else if (const auto* again = std::get_if<repeat>(&what)) {
     self.on_repeat(again->what, now);
@@ -569,8 +587,10 @@ void follower::on_message(message what, instant now) {
     self.upper.send(self.history.answer(*snapshot));
   } else if (const auto* blob = std::get_if<fetch_blob>(&what)) {
     self.upper.send(self.contents.answer(*blob));
+  } else if (const auto* some = std::get_if<fetch_blobs>(&what)) {
+    for (const message& one : self.contents.answer(some->list)) self.upper.send(one);
   }
-  self.flush_acks();
+  self.flush();
 }
 
 void follower::tick(instant now) {
@@ -580,12 +600,16 @@ void follower::tick(instant now) {
     self.lacks = true;
   }
   if (self.tasks.tick(now)) self.tasks.reconcile(self.state, now);
-  self.flush_acks();
+  if (self.is_up) self.fetcher.tick(now);
+  self.flush();
   if (!self.is_up) return;
   self.asking.tick(now);
-  self.fetcher.tick(now);
   self.look_after(now);
   if (self.hello_due <= now) self.say_hello(now);
+  if (self.beat_due <= now) {
+    self.beat_due = instant::max();
+    self.upper.send(beat{{self.report()}});
+  }
   if (now > self.dead_at()) {
     self.say(log_level::info, "cluster: no genuine beacon in time; connecting anew");
     self.linked = now;  // not again at once if the link stays
@@ -597,7 +621,8 @@ instant follower::next_tick() const {
   const impl& self = *impl_;
   instant result = std::min(self.tasks.next_tick(), self.log_retry);
   if (!self.is_up) return result;
-  result = std::min({result, self.asking.next_tick(), self.fetcher.next_tick(), self.hello_due});
+  result = std::min({result, self.asking.next_tick(), self.fetcher.next_tick(), self.hello_due,
+                     self.beat_due});
   const bool will_ask = self.lacks && !self.asking.is_asking() && self.log_retry == instant::max();
   if (will_ask && !self.is_proven) result = std::min(result, self.linked + welcome_wait);
   return std::min(result, self.dead_at() + 1ms);

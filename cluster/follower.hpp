@@ -51,7 +51,9 @@ class follower {
   /// A log that cannot be read is the refusal.
   [[nodiscard]] tl::expected<void, refusal> start(instant now);
   /// Up: subscribed to everything, requests can be sent. Also when the upper node is another one.
-  void on_link(bool up, instant now);
+  /// @param took  how long the link took to come up: where many link at once, what is to be heard
+  ///              first takes longer too.
+  void on_link(bool up, instant now, std::chrono::milliseconds took = {});
   /// What came on the announcement socket.
   void on_announced(std::string_view topic, message what, instant now);
   /// What came on the request socket: answers, repeats, and requests of a node that wants to lead.

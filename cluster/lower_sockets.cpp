@@ -223,7 +223,8 @@ bool lower_sockets::may(link_role role, const message& what) const {
   if (role != link_role::tools) return false;
   return std::holds_alternative<query>(what) || std::holds_alternative<missing_blobs>(what) ||
          std::holds_alternative<put_blob>(what) || std::holds_alternative<fetch_changes>(what) ||
-         std::holds_alternative<fetch_snapshot>(what) || std::holds_alternative<fetch_blob>(what);
+         std::holds_alternative<fetch_snapshot>(what) || std::holds_alternative<fetch_blob>(what) ||
+         std::holds_alternative<fetch_blobs>(what);
 }
 
 void lower_sockets::on_request(zmq_received& got, instant now) {

@@ -18,7 +18,8 @@ constexpr std::array<std::string_view, std::variant_size_v<message>> types = {
     "hello_answer",   "beat",           "fetch_changes", "changes",          "fetch_snapshot",
     "snapshot_piece", "fetch_blob",     "blob_piece",    "acknowledgements", "repeat",
     "missing_blobs",  "missing_answer", "put_blob",      "put_answer",       "submit",
-    "progress",       "query",          "query_answer",  "publish",          "refused"};
+    "progress",       "query",          "query_answer",  "publish",          "refused",
+    "fetch_blobs",    "blob_pieces"};
 
 // What a message may hold of each; all of it is within max_message_bytes anyway.
 constexpr std::size_t max_name = order::max_name_bytes;
@@ -102,6 +103,23 @@ void fields(Wire& wire, Node& node) {
   });
 }
 
+template <class Wire, like<fetch_blob> Question>
+void blob_question_fields(Wire& wire, Question& m) {
+  wire.number("ask", m.ask);
+  wire.name("name", m.name);
+  wire.number("offset", m.offset);
+}
+
+template <class Wire, like<blob_piece> Piece>
+void piece_fields(Wire& wire, Piece& m) {
+  wire.number("ask", m.ask);
+  wire.name("name", m.name);
+  wire.number("offset", m.offset);
+  wire.number("total", m.total);
+  wire.bytes("bytes", m.bytes, max_piece);
+  wire.flag("gone", m.gone);
+}
+
 template <class Wire, class List>
 void list_of(Wire& wire, std::string_view field, List& list, std::size_t max) {
   wire.list(field, list, max, [&](auto& each) { fields(wire, each); });
@@ -174,17 +192,20 @@ TROUPE_MESSAGE(snapshot_piece, 5) {
   wire.bytes("bytes", m.bytes, max_piece);
 }
 TROUPE_MESSAGE(fetch_blob, 3) {
-  wire.number("ask", m.ask);
-  wire.name("name", m.name);
-  wire.number("offset", m.offset);
+  blob_question_fields(wire, m);
 }
 TROUPE_MESSAGE(blob_piece, 6) {
-  wire.number("ask", m.ask);
-  wire.name("name", m.name);
-  wire.number("offset", m.offset);
-  wire.number("total", m.total);
-  wire.bytes("bytes", m.bytes, max_piece);
-  wire.flag("gone", m.gone);
+  piece_fields(wire, m);
+}
+TROUPE_MESSAGE(fetch_blobs, 1) {
+  wire.list("list", m.list, fetch_blobs::max, [&](auto& each) {
+    wire.record("list", 3, [&] { blob_question_fields(wire, each); });
+  });
+}
+TROUPE_MESSAGE(blob_pieces, 1) {
+  wire.list("list", m.list, fetch_blobs::max, [&](auto& each) {
+    wire.record("list", 6, [&] { piece_fields(wire, each); });
+  });
 }
 TROUPE_MESSAGE(acknowledgements, 1) {
   list_of(wire, "list", m.list, max_list);

@@ -141,6 +141,16 @@ struct blob_piece {
   bool gone = false;  ///< Nobody refers to it any more, or it never was.
   bool operator==(const blob_piece&) const = default;
 };
+/// Several at once: a message costs more than the few kilobytes of most files.
+struct fetch_blobs {
+  static constexpr std::size_t max = 256;
+  std::vector<fetch_blob> list;
+  bool operator==(const fetch_blobs&) const = default;
+};
+struct blob_pieces {
+  std::vector<blob_piece> list;
+  bool operator==(const blob_pieces&) const = default;
+};
 enum class ack_step : std::uint8_t { ready = 1, refused, active, applied };
 struct acknowledgement {
   std::string node;
@@ -241,7 +251,8 @@ using message =
     std::variant<announcement, beacon, welcome, topic_message, hello, hello_answer, beat,
                  fetch_changes, changes, fetch_snapshot, snapshot_piece, fetch_blob, blob_piece,
                  acknowledgements, repeat, missing_blobs, missing_answer, put_blob, put_answer,
-                 submit, progress, query, query_answer, publish, refused>;
+                 submit, progress, query, query_answer, publish, refused, fetch_blobs,
+                 blob_pieces>;
 
 [[nodiscard]] std::string encode(const message& what);
 [[nodiscard]] tl::expected<message, refusal> decode_message(std::string_view bytes);

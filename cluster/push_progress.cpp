@@ -37,6 +37,7 @@ void push_progress::begin(const change& what, instant now) {
   present_ = what;
   repeat_after_ = first_repeat;
   repeat_at_ = now + repeat_after_;
+  repeat_by_ = now + longest_repeat;
 }
 
 double push_progress::ms_since_begin(instant now) const {
@@ -221,6 +222,9 @@ bool push_progress::acknowledge(const acknowledgement& ack, instant now) {
   if (ack.step != expected) return false;
   one.is_due = false;
   one.reason.clear();
+  // While others answer, those that have not are no later than the machines are busy: to repeat it to
+  // hundreds of them would keep these busy for longer.
+  repeat_at_ = std::max(repeat_at_, std::min(now + first_repeat, repeat_by_));
   if (step_ == step::preparing) {
     one.state = node_outcome::ready;
     one.prepared_ms = ms_since_begin(now);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/relay.hpp"
 
-#include "cluster/blob_fetcher.hpp"
-#include "cluster/blob_server.hpp"
 #include "cluster/history_server.hpp"
 #include "cluster/membership.hpp"
+#include "cluster/peer_names.hpp"
+#include "cluster/read_through_blobs.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -24,14 +24,9 @@ constexpr std::size_t max_forwarded = 256;
 constexpr auto beacons_for = 10s;
 /// Before the relay fetches a content for others that its own follower may be fetching already.
 constexpr auto own_first = 200ms;
-/// A content that a node below asks for and that the relay has not yet.
-constexpr auto content_wait = 30s;
 constexpr auto asked_for = 120s;
 constexpr std::size_t max_asked = 100'000;
 constexpr std::size_t max_in_message = 500;
-constexpr std::size_t max_waiting_contents = 10'000;
-/// What nobody says the size of: the relay fetches for others.
-constexpr std::uint64_t max_content_bytes = 1u << 30;
 
 }  // namespace
 
@@ -43,14 +38,12 @@ struct relay::impl {
         lower(below),
         upper(above),
         history(log),
-        served(blobs),
-        blobs(blobs),
-        fetcher(
-            {.send = [this](const peer_id&, const message& what) { upper.send(what); },
-             .next_ask = [this] { return relay_asks + ++asks; },
-             .arrived = [this](const digest& name,
-                               const tl::expected<void, refusal>&) { arrived.push_back(name); }},
-            blobs) {}
+        contents({.ask = [this](const peer_id&, const message& what) { upper.send(what); },
+                  .next_ask = [this] { return relay_asks + ++asks; },
+                  .answer = [this](const peer_id& to,
+                                   const message& what) { lower.send(to, what); },
+                  .own_first = own_first},
+                 blobs) {}
 
   struct handed {  ///< A request from below that the one above will answer.
     peer_id from;
@@ -58,28 +51,17 @@ struct relay::impl {
     instant until;
     bool goes_on = false;  ///< More than one answer comes.
   };
-  struct waiting {
-    peer_id from;
-    fetch_blob asked;
-    instant until;
-  };
 
   options how;
   const follower& own;
   lower_links& lower;
   upper_link& upper;
   history_server history;
-  blob_server served;
-  blob_source& blobs;
-  blob_fetcher fetcher;
+  read_through_blobs contents;
   std::uint64_t asks = 0;
   membership members;
-  std::map<peer_id, std::string> names;
+  peer_names names;
   std::map<std::uint64_t, handed> handed_up;
-  std::map<digest, std::vector<waiting>> contents;
-  std::map<digest, instant> asked_since;
-  std::size_t waiting_contents = 0;
-  std::vector<digest> arrived;
   std::set<digest> forwarded;  ///< Changes that were announced below.
   std::deque<digest> forwarded_order;
   std::map<std::pair<std::string, wall_time>, instant> beacons;  ///< The same, and when.
@@ -101,13 +83,10 @@ struct relay::impl {
 
   template <class Message>
   void hand_up(const peer_id& from, Message what, bool goes_on);
-  [[nodiscard]] bool may_speak_for(const peer_id& from, const std::string& node) const;
   void on_hello(const peer_id& from, const hello& what);
   void on_beat(const peer_id& from, beat what);
-  void on_fetch(const peer_id& from, const fetch_blob& what);
   void send_acks();
   void send_beats();
-  void serve_arrived();
   void cut_those_gone();
 };
 
@@ -136,29 +115,16 @@ void relay::impl::hand_up(const peer_id& from, Message what, bool goes_on) {
   upper.send(what);
 }
 
-bool relay::impl::may_speak_for(const peer_id& from, const std::string& node) const {
-  const auto named = names.find(from);
-  if (named == names.end()) return false;
-  const cluster_state& state = own.state();
-  if (named->second == node || !state.has_keys()) return true;
-  // A relay below this one.
-  const auto member = state.members().find(named->second);
-  return member != state.members().end() && !member->second.address.empty();
-}
-
 void relay::impl::on_hello(const peer_id& from, const hello& what) {
   const cluster_state& state = own.state();
-  if (state.has_keys()) {
-    const auto member = state.members().find(what.who.name);
-    if (member == state.members().end() || member->second.curve != from) {
-      // It may be newer than what this relay has heard of: the node asks again.
-      lower.send(from, refused{what.ask, "denied",
-                               "this key is not that of a node " + what.who.name + ", as far as " +
-                                   how.name + " knows"});
-      return;
-    }
+  if (!peer_names::is_node(state, from, what.who.name)) {
+    // It may be newer than what this relay has heard of: the node asks again.
+    lower.send(from, refused{what.ask, "denied",
+                             "this key is not that of a node " + what.who.name + ", as far as " +
+                                 how.name + " knows"});
+    return;
   }
-  names[from] = what.who.name;
+  names.put(from, what.who.name);
   members.hear(what.who, from, clock, {});
   lower.send(from, hello_answer{what.ask, state.at(), std::string(state.controller())});
   fresh_beats.insert(what.who.name);
@@ -168,14 +134,7 @@ void relay::impl::on_hello(const peer_id& from, const hello& what) {
 
 void relay::impl::on_beat(const peer_id& from, beat what) {
   for (node_report& one : what.nodes) {
-    if (!names.contains(from) && what.nodes.size() == 1) {
-      const cluster_state& state = own.state();
-      const auto member = state.members().find(one.name);
-      if (!state.has_keys() || (member != state.members().end() && member->second.curve == from)) {
-        names[from] = one.name;
-      }
-    }
-    if (!may_speak_for(from, one.name)) continue;
+    if (!names.may_speak_for(own.state(), from, one.name)) continue;
     fresh_beats.insert(one.name);
     members.hear(std::move(one), from, clock, {});
   }
@@ -211,47 +170,11 @@ void relay::impl::send_acks() {
   acks.clear();
 }
 
-/// From the relay's own store; what is not there yet is fetched once for all who ask.
-void relay::impl::on_fetch(const peer_id& from, const fetch_blob& what) {
-  if (blobs.has(what.name) || waiting_contents >= max_waiting_contents) {
-    lower.send(from, served.answer(what));
-    return;
-  }
-  std::vector<waiting>& those = contents[what.name];
-  // Asked again: the newer question is the one that is answered.
-  const auto same = std::find_if(those.begin(), those.end(),
-                                 [&](const waiting& one) { return one.from == from; });
-  if (same != those.end()) {
-    *same = {from, what, clock + content_wait};
-  } else {
-    those.push_back({from, what, clock + content_wait});
-    ++waiting_contents;
-  }
-  asked_since.try_emplace(what.name, clock);
-}
-
-void relay::impl::serve_arrived() {
-  // One that the node itself fetched, or that came with an announcement, has arrived too.
-  for (const auto& [name, those] : contents) {
-    if (blobs.has(name)) arrived.push_back(name);
-  }
-  for (const digest& name : std::exchange(arrived, {})) {
-    const auto found = contents.find(name);
-    if (found == contents.end()) continue;
-    fetcher.forget(name);
-    for (const waiting& one : found->second) lower.send(one.from, served.answer(one.asked));
-    waiting_contents -= found->second.size();
-    asked_since.erase(name);
-    contents.erase(found);
-  }
-}
-
 void relay::impl::cut_those_gone() {
   const cluster_state& state = own.state();
   if (state.at() == curves_at) return;
   curves_at = state.at();
-  std::map<std::string, std::string> now;
-  for (const auto& [name, member] : state.members()) now[member.curve] = name;
+  auto now = members_by_key(state);
   for (const auto& [curve, name] : curves) {
     if (curve.empty() || now.contains(curve)) continue;
     names.erase(curve);
@@ -312,6 +235,12 @@ bool relay::on_answer(const message& what, instant now) {
     while (self.answered.size() > kept_changes) self.answered.erase(self.answered.begin());
     return false;
   }
+  if (const auto* some = std::get_if<blob_pieces>(&what)) {
+    // All of one asker: this relay or its node's follower.
+    if (some->list.empty() || some->list.front().ask < relay_asks) return false;
+    for (const blob_piece& one : some->list) self.contents.on_piece(one, now);
+    return true;
+  }
   std::uint64_t ask = 0;
   std::visit(
       [&ask](const auto& one) {
@@ -320,8 +249,7 @@ bool relay::on_answer(const message& what, instant now) {
       what);
   if (ask < relay_asks || ask >= agent_asks) return false;
   if (const auto* piece = std::get_if<blob_piece>(&what)) {
-    self.fetcher.on_piece(*piece, now);
-    self.serve_arrived();
+    self.contents.on_piece(*piece, now);
     return true;
   }
   const auto found = self.handed_up.find(ask);
@@ -348,7 +276,7 @@ void relay::on_message(const peer_id& from, message what, instant now) {
   self.clock = now;
   if (const auto* list = std::get_if<acknowledgements>(&what)) {
     for (const acknowledgement& ack : list->list) {
-      if (!self.may_speak_for(from, ack.node)) continue;
+      if (!self.names.may_speak_for(self.own.state(), from, ack.node)) continue;
       self.acks.push_back(ack);
       self.answered[ack.seq].insert_or_assign(ack.node, ack);
     }
@@ -363,7 +291,9 @@ void relay::on_message(const peer_id& from, message what, instant now) {
   } else if (const auto* whole = std::get_if<fetch_snapshot>(&what)) {
     self.lower.send(from, self.history.answer(*whole));
   } else if (const auto* content = std::get_if<fetch_blob>(&what)) {
-    self.on_fetch(from, *content);
+    self.contents.on_fetch(from, {*content}, {peer_id()}, now);
+  } else if (const auto* some = std::get_if<fetch_blobs>(&what)) {
+    self.contents.on_fetch(from, some->list, {peer_id()}, now);
   } else if (auto* missing = std::get_if<missing_blobs>(&what)) {
     self.hand_up(from, std::move(*missing), false);
   } else if (auto* piece = std::get_if<put_blob>(&what)) {
@@ -387,6 +317,7 @@ void relay::on_subscribed(const peer_id&, std::string_view topic, instant now) {
 void relay::on_gone(const peer_id& who, instant now) {
   impl_->clock = now;
   impl_->names.erase(who);
+  impl_->contents.forget(who);
 }
 
 void relay::tick(instant now) {
@@ -394,32 +325,14 @@ void relay::tick(instant now) {
   self.clock = now;
   if (self.acks_due <= now) self.send_acks();
   if (self.beats_due <= now) self.send_beats();
-  for (const auto& [name, since] : self.asked_since) {
-    if (now - since >= own_first) self.fetcher.want(name, max_content_bytes, now);
-  }
-  self.fetcher.tick(now);
-  self.serve_arrived();
+  self.contents.tick(now);
   self.cut_those_gone();
-  for (auto those = self.contents.begin(); those != self.contents.end();) {
-    const std::size_t before = those->second.size();
-    std::erase_if(those->second, [now](const impl::waiting& one) { return one.until <= now; });
-    self.waiting_contents -= before - those->second.size();
-    if (those->second.empty()) {
-      self.fetcher.forget(those->first);
-      self.asked_since.erase(those->first);
-      those = self.contents.erase(those);
-    } else {
-      ++those;
-    }
-  }
   std::erase_if(self.handed_up, [now](const auto& one) { return one.second.until <= now; });
 }
 
 instant relay::next_tick() const {
   const impl& self = *impl_;
-  instant result = std::min({self.acks_due, self.beats_due, self.fetcher.next_tick()});
-  // What it waits for may come by the node's own follower, which says nothing of it.
-  if (!self.contents.empty()) result = std::min(result, self.clock + batch_for);
+  instant result = std::min({self.acks_due, self.beats_due, self.contents.next_tick()});
   if (!self.handed_up.empty()) result = std::min(result, self.clock + 1s);
   return result;
 }

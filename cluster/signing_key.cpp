@@ -8,6 +8,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <sodium.h>
 
 #include <cstring>
 #include <utility>
@@ -82,16 +83,10 @@ std::optional<public_key> public_key::from_bytes(std::string_view raw) {
 bool public_key::verify(std::string_view context, std::string_view message,
                         std::string_view signature) const {
   if (signature.size() != signature_bytes) return false;
-  const pkey_ptr pkey(
-      EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, bytes.data(), bytes.size()));
-  const context_ptr how(EVP_MD_CTX_new());
-  if (!pkey || !how ||
-      EVP_DigestVerifyInit(how.get(), nullptr, nullptr, nullptr, pkey.get()) != 1) {
-    return false;
-  }
   const std::string whole = framed(context, message);
-  return EVP_DigestVerify(how.get(), as_unsigned(signature), signature.size(), as_unsigned(whole),
-                          whole.size()) == 1;
+  // In about half of OpenSSL's time, and it is what a node does most.
+  return crypto_sign_verify_detached(as_unsigned(signature), as_unsigned(whole), whole.size(),
+                                     bytes.data()) == 0;
 }
 
 tl::expected<signing_key, refusal> signing_key::of(std::shared_ptr<const key> from) {

@@ -36,7 +36,8 @@ struct takeover::impl : upper_link {
     if (from == nullptr) return;
     const bool is_question = std::holds_alternative<fetch_changes>(what) ||
                              std::holds_alternative<fetch_snapshot>(what) ||
-                             std::holds_alternative<fetch_blob>(what);
+                             std::holds_alternative<fetch_blob>(what) ||
+                             std::holds_alternative<fetch_blobs>(what);
     if (is_question) lower.send(from->via, what);
   }
   void connect_anew() override {}
@@ -86,7 +87,8 @@ void takeover::on_message(const peer_id& from, const message& what, instant now)
     for (const node_report& one : report->nodes) self.members.hear(one, from, now, {});
   } else if (std::holds_alternative<changes>(what) ||
              std::holds_alternative<snapshot_piece>(what) ||
-             std::holds_alternative<blob_piece>(what)) {
+             std::holds_alternative<blob_piece>(what) ||
+             std::holds_alternative<blob_pieces>(what)) {
     const membership::node* source = self.members.find(self.source);
     if (source != nullptr && source->via == from) self.own.on_message(what, now);
   }

@@ -11,9 +11,10 @@ namespace troupe::cluster {
 namespace {
 
 constexpr long long max_message = 1024 * 1024;
-constexpr int watched_events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_DISCONNECTED;
+constexpr int watched_events =
+    ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+    ZMQ_EVENT_DISCONNECTED;
 constexpr std::size_t messages_a_turn = 256;
 
 }  // namespace
@@ -117,6 +118,7 @@ void upper_socket::open(instant now) {
   if (!made) return fail(made.error().reason, true, now);
   requests_ = std::move(*made);
   to_ = to;
+  attempt_began_ = now;
   give_up_at_ = now + attempt_time();
 }
 
@@ -139,7 +141,9 @@ void upper_socket::set_up(bool up, instant now) {
     refused_in_a_row_ = 0;
     rounds_in_vain_ = 0;
     give_up_at_.reset();
+    took_ = std::chrono::duration_cast<std::chrono::milliseconds>(now - attempt_began_);
   } else if (to_) {
+    attempt_began_ = now;
     // libzmq connects again by itself; when that takes too long, the next address is tried.
     give_up_at_ = now + attempt_time();
   }
@@ -166,6 +170,14 @@ void upper_socket::fail(const std::string& why, bool refused, instant now) {
 bool upper_socket::watch(link& one, instant now) {
   while (const auto event = one.monitor.next()) {
     switch (event->what) {
+      case ZMQ_EVENT_CONNECTED:
+        // Somebody is there, and busy with the handshakes of others perhaps: to begin anew would make
+        // it wait longer.
+        if (give_up_at_) {
+          const auto wait = addresses_.size() > 1 ? 2 * how_.attempt : how_.handshake;
+          give_up_at_ = std::max(*give_up_at_, now + wait);
+        }
+        break;
       case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         one.up = true;
         break;

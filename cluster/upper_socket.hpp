@@ -79,6 +79,8 @@ class upper_socket final : public upper_link, public loop_source {
   [[nodiscard]] instant next_tick() const override;
 
   [[nodiscard]] bool is_up() const noexcept { return is_up_; }
+  /// How long the link that is up took to come up: long where many link at once.
+  [[nodiscard]] std::chrono::milliseconds took_to_link() const noexcept { return took_; }
   [[nodiscard]] std::optional<upper_address> linked_to() const;
   /// Why it is not up, in words; empty: it is, or has only begun.
   [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
@@ -132,6 +134,8 @@ class upper_socket final : public upper_link, public loop_source {
   unsigned rounds_in_vain_ = 0;  ///< Through all addresses.
   std::optional<instant> open_at_;
   std::optional<instant> give_up_at_;  ///< The attempt that is under way.
+  instant attempt_began_{};
+  std::chrono::milliseconds took_{0};
   instant now_{};
   std::string problem_;
   std::minstd_rand random_;

@@ -12,6 +12,17 @@
 #include <unistd.h>
 
 namespace troupe::cluster {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Acknowledgements of many nodes trickle in: to be woken for each costs more than to handle it. A
+// thread that is woken more often than this waits a little for more, as network cards do.
+constexpr unsigned busy_turns = 10;
+constexpr auto busy_window = 5ms;
+constexpr auto gather_for = 300us;
+
+}  // namespace
 
 tl::expected<std::unique_ptr<zmq_loop>, refusal> zmq_loop::make() {
   file_descriptor wake(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -70,6 +81,8 @@ void zmq_loop::turns() {
   std::vector<void*> handles;
   std::vector<zmq_pollitem_t> items;
   bool is_last = false;
+  unsigned turns_of_window = 0;
+  loop_source::instant window_ends{};
   while (!is_last) {
     auto until = loop_source::instant::max();
     handles.clear();
@@ -87,6 +100,11 @@ void zmq_loop::turns() {
       timeout_ms = std::clamp<long>(left_ms, 0, timeout_ms);
     }
     zmq_poll(items.data(), static_cast<int>(items.size()), timeout_ms);
+    if (const auto woken = std::chrono::steady_clock::now(); woken > window_ends) {
+      window_ends = woken + busy_window;
+      turns_of_window = 0;
+    }
+    if (++turns_of_window > busy_turns) std::this_thread::sleep_for(gather_for);
     if ((items[0].revents & ZMQ_POLLIN) != 0) {
       std::uint64_t count = 0;
       [[maybe_unused]] const auto got = read(wake_.number(), &count, sizeof count);

@@ -139,6 +139,8 @@ std::vector<message> sample_messages() {
       snapshot_piece{3, digest::of("snapshot"), 262'144, 300'000, "piece"},
       fetch_blob{4, name, 5'000'000'000},
       blob_piece{4, name, 262'144, 300'000, "piece", true},
+      fetch_blobs{{{4, name, 5'000'000'000}, {5, name, 0}}},
+      blob_pieces{{{4, name, 262'144, 300'000, "piece", false}, {5, name, 0, 0, {}, true}}},
       acknowledgements{{{"b", sample_id(9), ack_step::refused, 70'001, "no", 12.5},
                         {"c", sample_id(9), ack_step::applied, 70'001, "", 0.5}}},
       repeat{sample_change()},

@@ -259,11 +259,13 @@ TEST(cluster_scenario, a_tampered_content_is_fetched_again_and_never_served) {
   begin(world);
   unsigned tampered = 0;
   world.filter = [&](const std::string& from, const std::string& to, const message& what) {
-    const auto* piece = std::get_if<blob_piece>(&what);
-    if (piece == nullptr || to != "n0" || tampered != 0) return true;
+    const auto* several = std::get_if<blob_pieces>(&what);
+    const auto* one = std::get_if<blob_piece>(&what);
+    if ((several == nullptr && one == nullptr) || to != "n0" || tampered != 0) return true;
     ++tampered;
-    blob_piece bent = *piece;
-    bent.bytes[bent.bytes.size() / 2] = static_cast<char>(bent.bytes[bent.bytes.size() / 2] ^ 1);
+    blob_pieces bent = several != nullptr ? *several : blob_pieces{{*one}};
+    std::string& bytes = bent.list.front().bytes;
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
     EXPECT_EQ(from, "c0");
     world.at("n0").node->on_message(bent, world.now());
     return false;
@@ -484,6 +486,7 @@ TEST(cluster_scenario, a_release_of_a_history_that_is_no_more_is_not_swapped_in)
   // It hears of a release and that it is active, and gets no content of it.
   world.filter = [](const std::string&, const std::string& to, const message& what) {
     return to != "n0" || (!std::holds_alternative<blob_piece>(what) &&
+                          !std::holds_alternative<blob_pieces>(what) &&
                           !std::holds_alternative<announcement>(what));
   };
   push_policy share;

@@ -64,6 +64,7 @@ class simulation {
     bool gave_up = false;
     std::string problem;  ///< What it was told last.
     instant done_at;
+    std::uint64_t answered_epoch = 0;  ///< Of the controller that said so; 0: not known.
   };
 
   // ---- what people do
@@ -147,6 +148,8 @@ class simulation {
   [[nodiscard]] bool is_cut(const std::string& a, const std::string& b) const;
   void connect(machine& of);
   void lose_link(machine& of);
+  /// Of the controller at the end of the links upward; 0: none.
+  [[nodiscard]] std::uint64_t epoch_above(const std::string& name);
   void role(machine& of);
   void lead(machine& of, std::vector<signed_order> first);
   void follow(machine& of);

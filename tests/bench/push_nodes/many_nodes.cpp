@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <unordered_set>
 
 #include <sys/epoll.h>
 
@@ -21,10 +22,38 @@ namespace {
 using namespace std::chrono_literals;
 constexpr auto look_at_clocks_every = 5ms;
 
+/// What a node has, its bytes held once for all nodes: each fetches and verifies its own.
+class node_blobs final : public blob_source {
+ public:
+  explicit node_blobs(memory_blobs& bytes) : bytes_(bytes) {}
+  [[nodiscard]] bool has(const digest& name) const override { return own_.contains(name); }
+  [[nodiscard]] tl::expected<std::string, refusal> get(const digest& name) const override {
+    return bytes_.get(name);
+  }
+  [[nodiscard]] tl::expected<void, refusal> put(const digest& name,
+                                                std::string_view content) override {
+    if (bytes_.has(name)) {
+      if (digest::of(content) != name) {
+        return tl::unexpected(refusal{.errc = refusal_errc::damaged, .reason = "damaged"});
+      }
+    } else if (auto done = bytes_.put(name, content); !done) {
+      return done;
+    }
+    own_.insert(name);
+    return {};
+  }
+  [[nodiscard]] tl::expected<void, refusal> flush() override { return {}; }
+
+ private:
+  memory_blobs& bytes_;
+  std::unordered_set<digest> own_;
+};
+
 struct sim_node {
+  explicit sim_node(memory_blobs& bytes) : blobs(bytes) {}
   std::unique_ptr<upper_socket> link;
   std::unique_ptr<follower> core;
-  memory_blobs blobs;
+  node_blobs blobs;
   quick_host runtime;
   std::vector<void*> watched;
   bool is_awake = false;  ///< Its host has answered.
@@ -87,14 +116,17 @@ class many_nodes {
   }
 
   void begin(const member_keys& who) {
-    sim_node& one = nodes_.emplace_back();
+    sim_node& one = nodes_.emplace_back(bytes_);
     upper_socket::options link;
     link.node = who.name;
     link.keys = who.links;
     one.link = std::make_unique<upper_socket>(
         *context_, link,
         upper_socket::handlers{
-            .on_link = [&one](bool up, instant now) { one.core->on_link(up, now); },
+            .on_link =
+                [&one](bool up, instant now) {
+                  one.core->on_link(up, now, one.link->took_to_link());
+                },
             .on_announced =
                 [this, &one](std::string_view topic, message what, instant now) {
                   if (std::holds_alternative<announcement>(what)) seen_.announced.add();
@@ -167,6 +199,7 @@ class many_nodes {
   const world& of_;
   shared_memory& seen_;
   memory_log log_;  ///< One for all: it is the same history.
+  memory_blobs bytes_;
   int epoll_;
   std::unique_ptr<zmq_context> context_;
   std::deque<sim_node> nodes_;

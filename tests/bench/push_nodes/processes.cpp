@@ -146,7 +146,10 @@ void run_relay(const world& of, shared_memory& seen, std::size_t which) {
   above.node = own.name;
   above.keys = own.links;
   upper_socket upper(*context, above,
-                     {.on_link = [&](bool up, instant now) { node->on_link(up, now); },
+                     {.on_link =
+                          [&](bool up, instant now) {
+                            node->on_link(up, now, upper.took_to_link());
+                          },
                       .on_announced =
                           [&](std::string_view topic, message what, instant now) {
                             hands_on->on_announced(topic, what, now);
