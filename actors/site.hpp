@@ -121,7 +121,8 @@ struct site {
   int location_count = 0;
   std::set<lua::phase> not_postponed;  ///< Whose Lua handler runs before the directives.
   std::shared_ptr<const net::log_context> error_log;
-  std::vector<std::string> kept_environment;  ///< `env`.
+  /// `env`; without a value: as the process was started.
+  std::vector<std::pair<std::string, std::optional<std::string>>> environment;
   std::int64_t init_timeout_ms = 30'000;  ///< lua_init_timeout; 0: any time.
   std::size_t max_live_releases = 3;
   std::int64_t drain_timeout_ms = 30'000;

@@ -12,6 +12,8 @@ constexpr std::string_view check_source = {
 #include "lua/api/check.lua.inc"
 };
 
+constexpr const char* settlers = "troupe.settlers";
+
 // (cdef, type name, address) -> the struct as cdata.
 constexpr std::string_view cast_source = R"lua(
 local ffi = require "ffi"
@@ -77,8 +79,25 @@ std::string install(lua_State* state, std::span<const api_area* const> areas) {
     return error;
   }
   const int check = lua_gettop(state);
+  lua_getfield(state, check, "settlers");
+  lua_setfield(state, LUA_REGISTRYINDEX, settlers);
   for (const api_area* area : areas) {
     if (std::string error = install_area(state, *area, ngx, check); !error.empty()) {
+      lua_settop(state, top);
+      return error;
+    }
+  }
+  lua_settop(state, top);
+  return {};
+}
+
+std::string settle_areas(lua_State* state) {
+  const int top = lua_gettop(state);
+  lua_getfield(state, LUA_REGISTRYINDEX, settlers);
+  for (int i = 1; i <= static_cast<int>(lua_objlen(state, top + 1)); ++i) {
+    lua_rawgeti(state, top + 1, i);
+    if (lua_pcall(state, 0, 0, 0) != 0) {
+      std::string error = take_error(state);
       lua_settop(state, top);
       return error;
     }

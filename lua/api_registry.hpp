@@ -41,4 +41,7 @@ std::span<const api_area* const> api_areas() noexcept;
 /// @return empty, or the Lua error (a defect of ours: the texts are compiled in).
 std::string install(lua_State* state, std::span<const api_area* const> areas);
 
+/// What the areas wait for with check.settle(): what the VM is for is known. @return as install().
+std::string settle_areas(lua_State* state);
+
 }  // namespace troupe::lua

@@ -52,18 +52,30 @@ std::string take_error(lua_State* state) {
 
 }  // namespace
 
-vm::vm(vm_options options)
-    : options_(std::move(options)), timers_(std::make_unique<timer_set>(*this)) {}
+vm::vm() : timers_(std::make_unique<timer_set>(*this)) {}
 
 vm::~vm() {
   memory_.close();
   if (state_ != nullptr) lua_close(state_);
 }
 
-tl::expected<std::unique_ptr<vm>, std::string> vm::create(vm_options options) {
-  std::unique_ptr<vm> machine(new vm(std::move(options)));
+tl::expected<std::unique_ptr<vm>, std::string> vm::prepare() {
+  std::unique_ptr<vm> machine(new vm);
   if (std::string error = machine->open(); !error.empty()) return tl::unexpected(error);
   return machine;
+}
+
+tl::expected<std::unique_ptr<vm>, std::string> vm::create(vm_options options,
+                                                          std::unique_ptr<vm> prepared) {
+  if (!prepared) {
+    auto fresh = prepare();
+    if (!fresh) return fresh;
+    prepared = std::move(*fresh);
+  }
+  if (std::string error = prepared->settle(std::move(options)); !error.empty()) {
+    return tl::unexpected(error);
+  }
+  return prepared;
 }
 
 namespace {
@@ -93,6 +105,33 @@ std::string vm::open() {
   // The API's own set-up runs once: compiled, it would only take traces from the app's code.
   luaJIT_setmode(state_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
 
+  lua_newtable(state_);
+  ctx_tables_ = luaL_ref(state_, LUA_REGISTRYINDEX);
+
+  // Areas find their VM through the registry while they are being installed.
+  lua_pushlightuserdata(state_, this);
+  lua_setfield(state_, LUA_REGISTRYINDEX, "troupe.vm");
+
+  preload(state_);
+  if (std::string error = install(state_, api_areas()); !error.empty()) return error;
+  if (luaL_dostring(state_, debian_loader) != 0) return take_error(state_);
+
+  // `require "ngx"` is the global table.
+  lua_getglobal(state_, "package");
+  lua_getfield(state_, -1, "loaded");
+  for (const char* name : {"ngx", "ndk"}) {
+    lua_getglobal(state_, name);
+    lua_setfield(state_, -2, name);
+  }
+  lua_pop(state_, 2);
+  return {};
+}
+
+std::string vm::settle(vm_options options) {
+  options_ = std::move(options);
+  if (std::string error = settle_areas(state_); !error.empty()) return error;
+  install(state_, options_.environment);
+
   const std::string& prefix =
       options_.code_prefix.empty() ? options_.prefix : options_.code_prefix;
   lua_getglobal(state_, "package");
@@ -109,27 +148,8 @@ std::string vm::open() {
   set_path("cpath", options_.package_cpath, "");
   lua_pop(state_, 1);
 
-  lua_newtable(state_);
-  ctx_tables_ = luaL_ref(state_, LUA_REGISTRYINDEX);
-
-  // Areas find their VM through the registry while they are being installed.
-  lua_pushlightuserdata(state_, this);
-  lua_setfield(state_, LUA_REGISTRYINDEX, "troupe.vm");
-
-  preload(state_);
-  if (std::string error = install(state_, api_areas()); !error.empty()) return error;
   for (const auto& [name, dict] : options_.shared_dicts) publish(state_, name, *dict);
 
-  if (luaL_dostring(state_, debian_loader) != 0) return take_error(state_);
-
-  // `require "ngx"` is the global table.
-  lua_getglobal(state_, "package");
-  lua_getfield(state_, -1, "loaded");
-  for (const char* name : {"ngx", "ndk"}) {
-    lua_getglobal(state_, name);
-    lua_setfield(state_, -2, name);
-  }
-  lua_pop(state_, 2);
   luaJIT_setmode(state_, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
   if (options_.max_slice_ms > 0 || options_.max_memory > 0) interrupts_.open(state_);
   lua_gc(state_, LUA_GCRESTART, 0);

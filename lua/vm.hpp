@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "lua/change_watch.hpp"
+#include "lua/environment.hpp"
 #include "lua/interrupt.hpp"
 #include "lua/memory_cap.hpp"
 #include "lua/phase.hpp"
@@ -59,6 +60,7 @@ struct vm_options {
   std::string code_prefix;            ///< Where its Lua modules are; empty: `prefix`.
   std::string package_path;           ///< As configured; `;;` is the default path. "" for default.
   std::string package_cpath;
+  lua::environment environment;
   std::vector<std::pair<std::string, shared_dict*>> shared_dicts;
   const net::live_config* config = nullptr;  ///< Of the node, outlives the VM; null: none.
   std::shared_ptr<net::live_cluster> cluster;  ///< Null: the node is in none.
@@ -82,7 +84,11 @@ struct vm_options {
 
 class vm {
 public:
-  static tl::expected<std::unique_ptr<vm>, std::string> create(vm_options options);
+  /// @param prepared  a VM to make it of; null: a new one.
+  static tl::expected<std::unique_ptr<vm>, std::string> create(vm_options options,
+                                                               std::unique_ptr<vm> prepared = nullptr);
+  /// With the API in it, which is most of the work, and nothing of an app: for create() alone.
+  static tl::expected<std::unique_ptr<vm>, std::string> prepare();
   ~vm();
   vm(const vm&) = delete;
   vm& operator=(const vm&) = delete;
@@ -146,8 +152,9 @@ public:
   [[nodiscard]] std::size_t ctx_count() const noexcept { return ctx_next_ - ctx_free_.size(); }
 
 private:
-  explicit vm(vm_options options);
+  vm();
   std::string open();
+  std::string settle(vm_options options);
 
   vm_options options_;
   lua_State* state_ = nullptr;

@@ -1,20 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/key_files.hpp"
 
-#include <cstdlib>
-
 #include <unistd.h>
 
 namespace troupe {
-
-std::string default_key_folder() {
-  if (geteuid() == 0) return "/etc/troupe/keys";
-  if (const char* base = std::getenv("XDG_CONFIG_HOME"); base != nullptr && *base != '\0') {
-    return std::string(base) + "/troupe/keys";
-  }
-  const char* home = std::getenv("HOME");
-  return std::string(home != nullptr ? home : "") + "/.config/troupe/keys";
-}
 
 tl::expected<std::optional<cluster::signing_key>, cluster::refusal> signing_key_in(
     const std::string& folder) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a user's keys of clusters are, and the one that signs their orders.
+// The key of a folder that signs a user's orders.
 //
 // Source   docs/cluster.md, "Security".
 // Thread   any; reads files.
@@ -14,9 +14,6 @@
 #include <string>
 
 namespace troupe {
-
-/// `/etc/troupe/keys` as root, else `$XDG_CONFIG_HOME/troupe/keys` (`~/.config`).
-[[nodiscard]] std::string default_key_folder();
 
 /// FOLDER/signing.key; none if there is no such file.
 [[nodiscard]] tl::expected<std::optional<cluster::signing_key>, cluster::refusal> signing_key_in(

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "lua/shared_dict.hpp"
+#include "runtime/environment.hpp"
 #include "runtime/init_run.hpp"
 
 namespace troupe {
@@ -21,6 +22,7 @@ lua::vm_options machine_options(const actors::site& site, unsigned shard, unsign
   lua::vm_options options;
   options.prefix = site.prefix;
   options.code_prefix = site.code_prefix;
+  options.environment = environment_of(site.environment);
   options.package_path = site.package_path;
   options.package_cpath = site.package_cpath;
   options.variables = &site.variables;
@@ -116,9 +118,10 @@ diagnostics compile_all(lua::vm& machine, const actors::site& site) {
 class building {
  public:
   building(std::shared_ptr<const actors::site> site, std::shared_ptr<lua::worker_threads> threads,
-           unsigned shards, std::function<void()> leave)
+           spare_machines& spare, unsigned shards, std::function<void()> leave)
       : site_(std::move(site)),
         threads_(std::move(threads)),
+        spare_(spare),
         leave_(std::move(leave)),
         jobs_(shards) {}
 
@@ -172,7 +175,7 @@ class building {
     lua::vm_options options = machine_options(*site_, shard, static_cast<unsigned>(jobs_.size()));
     options.threads = threads_;
     options.leave = leave_;
-    auto machine = lua::vm::create(std::move(options));
+    auto machine = lua::vm::create(std::move(options), spare_.take());
     if (!machine) {
       own.problems = {machine_problem(*site_, machine.error())};
       return;
@@ -216,6 +219,7 @@ class building {
 
   std::shared_ptr<const actors::site> site_;
   std::shared_ptr<lua::worker_threads> threads_;
+  spare_machines& spare_;
   std::function<void()> leave_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -257,15 +261,15 @@ diagnostics check_chunks(const actors::site& site) {
 }
 
 tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
-    const std::shared_ptr<const actors::site>& site, lua::thread_pools& pools, unsigned shards,
-    std::function<void()> leave) {
+    const std::shared_ptr<const actors::site>& site, lua::thread_pools& pools, spare_machines& spare,
+    unsigned shards, std::function<void()> leave) {
   auto threads = std::make_shared<lua::worker_threads>();
   threads->pools = &pools;
   threads->definitions = site->thread_pools;
   threads->definitions.push_back({.name = "default"});  // nginx has it unless it is defined.
   threads->factory = std::make_shared<const lua::vm_factory>(
       [site, shards] { return lua::vm::create(machine_options(*site, 0, shards)); });
-  return building(site, std::move(threads), shards, std::move(leave)).run();
+  return building(site, std::move(threads), spare, shards, std::move(leave)).run();
 }
 
 }  // namespace troupe

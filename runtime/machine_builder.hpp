@@ -17,6 +17,7 @@
 #include "actors/site.hpp"
 #include "lua/thread_pool.hpp"
 #include "lua/vm.hpp"
+#include "runtime/spare_machines.hpp"
 #include "troupe/diagnostic.hpp"
 
 namespace troupe {
@@ -27,8 +28,8 @@ diagnostics check_chunks(const actors::site& site);
 /// The site has its dictionaries.
 /// @param leave  stops the node gracefully; called on a shard's thread.
 tl::expected<std::vector<std::unique_ptr<lua::vm>>, diagnostics> build_machines(
-    const std::shared_ptr<const actors::site>& site, lua::thread_pools& pools, unsigned shards,
-    std::function<void()> leave = {});
+    const std::shared_ptr<const actors::site>& site, lua::thread_pools& pools, spare_machines& spare,
+    unsigned shards, std::function<void()> leave = {});
 
 /// "init_worker_by_lua error: TEXT", where it stands.
 diagnostic start_problem(const lua::chunk_source& chunk, const std::string& error);

@@ -21,6 +21,7 @@
 #include "runtime/machine_builder.hpp"
 #include "runtime/node_log.hpp"
 #include "runtime/shard_releases.hpp"
+#include "runtime/spare_machines.hpp"
 
 namespace troupe {
 
@@ -112,6 +113,7 @@ struct node::impl {
   net::live_config live_values;
   dictionaries dicts;
   lua::thread_pools threads;
+  spare_machines spare;
   std::optional<actors::slice_watchdog> watchdog;
   std::optional<node_log> log;
   std::optional<loaded_configuration> loaded;  ///< By load(), until start() takes it.
@@ -288,7 +290,7 @@ tl::expected<void, diagnostics> node::impl::build(prepared_release::state& made)
   if (!sockets) return tl::unexpected(std::move(sockets.error()));
   made.sockets = std::move(*sockets);
   dicts.give(*site);
-  auto built = build_machines(site, threads, shards, [this] { request_stop(stop_mode::graceful); });
+  auto built = build_machines(site, threads, spare, shards, [this] { request_stop(stop_mode::graceful); });
   if (!built) return tl::unexpected(std::move(built.error()));
   for (auto& machine : *built) {
     made.on_shards.push_back(actors::shard_release::make(site, std::move(machine)));
@@ -394,6 +396,7 @@ swap_report node::impl::activate(prepared_release::state& made) {
   std::vector<actors::shard*> shards;
   for (auto& place : places) shards.push_back(place->shard.get());
   if (!watchdog) watchdog.emplace();
+  spare.refill(static_cast<unsigned>(shards.size()));
   watchdog->watch(std::move(shards), site.max_slice_ms);
   const std::lock_guard lock(mutex);
   shown = made.release;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/process.hpp"
 
+#include "runtime/environment.hpp"
 #include "runtime/log_file.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -43,30 +43,10 @@ void raise_open_files() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Only what `env` names survives, TZ, which the log's times need, and where Lua looks for modules.
-void set_environment(const process_settings& settings) {
-  std::vector<std::pair<std::string, std::string>> kept;
-  auto keep = [&kept](const std::string& name) {
-    if (const char* value = std::getenv(name.c_str())) kept.emplace_back(name, value);
-  };
-  keep("TZ");
-  keep("LUA_PATH");
-  keep("LUA_CPATH");
-  for (const auto& [name, value] : settings.environment) {
-    if (value) {
-      kept.emplace_back(name, *value);
-    } else {
-      keep(name);
-    }
-  }
-  clearenv();
-  for (const auto& [name, value] : kept) setenv(name.c_str(), value.c_str(), 1);
-}
-
 }  // namespace
 
 tl::expected<void, diagnostic> apply(const process_settings& settings) {
-  set_environment(settings);
+  filter_environment(settings.environment);
   if (settings.open_files) {
     auto set = set_limit(RLIMIT_NOFILE, "RLIMIT_NOFILE", *settings.open_files);
     if (!set) return set;

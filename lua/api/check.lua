@@ -8,6 +8,14 @@ local getinfo = debug.getinfo
 
 local check = {}
 
+-- A VM may be made before it is known for what app: what an area has to know of it, it asks for in
+-- such a function too, which is called when that is known.
+check.settlers = {}
+function check.settle(ask)
+  ask()
+  check.settlers[#check.settlers + 1] = ask
+end
+
 -- The lua-resty-core whose modules ours stand in for.
 check.resty_core_version = "0.1.33"
 

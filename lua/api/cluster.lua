@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- troupe.cluster: nodes, self, on_change, publish, subscribe, push.
-local c, ngx, native = ...
+local c, ngx, native, areas = ...
 local type, error, pcall, tostring, tonumber = type, error, pcall, tostring, tonumber
 local c_version, wait = c.version, native.wait
-local handle = native.handle()
+local handle
+areas.settle(function() handle = native.handle() end)
 
 local cluster = {}
 troupe.cluster = cluster

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- troupe.config: get, list, watch.
-local c, ngx, native = ...
+local c, ngx, native, check = ...
 local type, error, pairs, pcall, tostring = type, error, pairs, pcall, tostring
 local c_version, fetch, versions, wait = c.version, native.fetch, native.versions, native.wait
-local values = native.values()
+local values
+check.settle(function() values = native.values() end)
 
 local config = {}
 troupe.config = config

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- The constants of `ngx`, ngx.config and ngx.worker.
-local c, ngx, native = ...
+local c, ngx, native, check = ...
 local facts = native.facts()
 
 ngx.OK, ngx.ERROR, ngx.AGAIN, ngx.DONE, ngx.DECLINED = 0, -1, -2, -4, -5
@@ -32,7 +32,7 @@ ngx.ERR, ngx.WARN, ngx.NOTICE, ngx.INFO, ngx.DEBUG = 4, 5, 6, 7, 8
 
 ngx.config = {
   subsystem = "http",
-  debug = facts.debug,  -- As of a build with debugging where the log takes such lines.
+  debug = false,
   is_console = false,
   nginx_version = facts.nginx_version,
   ngx_lua_version = facts.ngx_lua_version,
@@ -41,6 +41,11 @@ ngx.config = {
     return "--with-troupe=" .. facts.version .. " --with-pcre-jit --with-http_ssl_module"
   end,
 }
+
+check.settle(function()
+  facts = native.facts()
+  ngx.config.debug = facts.debug  -- As of a build with debugging where the log takes such lines.
+end)
 
 local worker = {}
 ngx.worker = worker

@@ -3,7 +3,8 @@
 local _, ngx, native, check = ...
 local type, get_phase = type, ngx.get_phase
 local worker = ngx.worker
-local is_single = native.is_single()
+local is_single
+check.settle(function() is_single = native.is_single() end)
 
 local process = { version = check.resty_core_version }
 

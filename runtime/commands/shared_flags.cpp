@@ -4,7 +4,7 @@
 #include "runtime/commands/spelling.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/data_folder.hpp"
-#include "runtime/key_files.hpp"
+#include "runtime/default_key_folder.hpp"
 #include "runtime/log_sink.hpp"
 
 #include <CLI/CLI.hpp>

@@ -42,7 +42,7 @@ public:
     auto loaded = load_configuration(*source_of(options), options, files_);
     EXPECT_TRUE(loaded.has_value());
     site_ = loaded->site;
-    auto machines = build_machines(site_, pools_, 1);
+    auto machines = build_machines(site_, pools_, spare_, 1);
     EXPECT_TRUE(machines.has_value());
     release_ = shard_release::make(site_, std::move(machines->front()));
     release_->attach(home_);
@@ -98,6 +98,7 @@ private:
   temp_dir folder_;
   log_files files_;
   lua::thread_pools pools_;
+  spare_machines spare_;
   shard home_;
   std::shared_ptr<site> site_;
   std::shared_ptr<shard_release> release_;

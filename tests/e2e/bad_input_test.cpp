@@ -75,7 +75,9 @@ TEST(bad_input, of_a_head_is_answered_with_its_status_and_the_connection_closed)
     client.send(bytes);
     const response answer = client.read_response();
     EXPECT_EQ(answer.status, status) << bytes.substr(0, 80);
-    if (status != 405) EXPECT_TRUE(client.is_closed_by_peer()) << bytes.substr(0, 80);
+    if (status != 405) {
+      EXPECT_TRUE(client.is_closed_by_peer()) << bytes.substr(0, 80);
+    }
   }
   EXPECT_EQ(test_client(node).get("/fine").body, "fine");
 }

@@ -100,6 +100,18 @@ std::string conf(const std::string& more = {}) {
 
 }  // namespace
 
+TEST(release, has_the_environment_of_its_configuration) {
+  edited node({.conf = "server { listen @port@; location / { content_by_lua_block {"
+                       " ngx.say(os.getenv('FOO'), ' ', os.getenv('PATH') ~= nil, ' ',"
+                       " os.getenv('HOME')) } } }",
+               .main = "env FOO=old; env PATH;"});
+  EXPECT_EQ(test_client(node).get("/").body, "old true nil\n");
+  node.swap("env FOO=old; env PATH;", "env FOO=new;");
+  EXPECT_EQ(test_client(node).get("/").body, "new false nil\n");
+  node.swap("env FOO=old; env PATH;", "env HOME=/nowhere;");
+  EXPECT_EQ(test_client(node).get("/").body, "nil false /nowhere\n");
+}
+
 TEST(release, takes_anothers_place_while_what_is_open_goes_on) {
   edited node({.shards = 2, .conf = conf()});
   web_socket socket(node);

@@ -37,11 +37,13 @@ void user(builder& b, const directive& d) {
 void env(builder& b, const directive& d) {
   const std::string& text = d.args[0];
   const auto equals = text.find('=');
+  auto& entries = b.process().environment;
   if (equals == std::string::npos) {
-    b.process().environment.emplace_back(text, std::nullopt);
+    entries.emplace_back(text, std::nullopt);
   } else {
-    b.process().environment.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+    entries.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   }
+  b.site().environment = entries;
 }
 
 void rlimit_nofile(builder& b, const directive& d) {
