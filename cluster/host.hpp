@@ -41,8 +41,6 @@ class host {
   virtual void config(const std::map<std::string, std::string, std::less<>>& values,
                       std::uint64_t version) = 0;
   virtual void topic(const topic_message& what) = 0;
-  /// The list of nodes as last heard (with beacons), for troupe.cluster.nodes() and on_change().
-  virtual void nodes(const std::vector<node_report>& all) = 0;
   /// What the node says of itself: serves, requests and errors a second.
   [[nodiscard]] virtual node_report report() const = 0;
 };

@@ -63,6 +63,38 @@ std::mutex& one_at_a_time() {
   return mutex;
 }
 
+// What is attached to the events of the compiler (jit.v, jit.dump) hears nothing for that long: the
+// traces that are dropped are our affair. LuaJIT remembers that nobody is attached, until somebody is.
+class quiet_traces {
+ public:
+  explicit quiet_traces(lua_State* main) : main_(main) {
+    lua_getfield(main_, LUA_REGISTRYINDEX, events);
+    is_heard_ = lua_istable(main_, -1);
+    if (!is_heard_) {
+      lua_pop(main_, 1);
+      return;
+    }
+    lua_pushnil(main_);
+    lua_setfield(main_, LUA_REGISTRYINDEX, events);
+  }
+  ~quiet_traces() {
+    if (!is_heard_) return;
+    lua_setfield(main_, LUA_REGISTRYINDEX, events);
+    if (luaL_dostring(main_, "local function nobody() end\n"
+                             "local attach = require('jit').attach\n"
+                             "attach(nobody, 'troupe') attach(nobody)") != 0) {
+      lua_pop(main_, 1);
+    }
+  }
+  quiet_traces(const quiet_traces&) = delete;
+  quiet_traces& operator=(const quiet_traces&) = delete;
+
+ private:
+  static constexpr const char* events = "_VMEVENTS";
+  lua_State* main_;
+  bool is_heard_ = false;
+};
+
 // Mode `l` without a timer: the profiler is held by another VM for that moment.
 void compile_checks(lua_State* main) {
   const std::lock_guard lock(one_at_a_time());
@@ -77,6 +109,7 @@ void compile_checks(lua_State* main) {
 // Only whose profiler runs can end the mode. If that of another VM does, it stays: checks are of no harm.
 void compile_no_checks(lua_State* main) {
   const std::lock_guard lock(one_at_a_time());
+  const quiet_traces quiet(main);
   luaJIT_profile_start(main, "i1000000", no_sample, nullptr);
   luaJIT_profile_stop(main);
 }

@@ -46,7 +46,8 @@ class cluster_host final : public cluster::host {
   void config(const std::map<std::string, std::string, std::less<>>& values,
               std::uint64_t version) override;
   void topic(const cluster::topic_message& what) override;
-  void nodes(const std::vector<cluster::node_report>& all) override;
+  /// As the controller answered: for troupe.cluster.nodes() and on_change().
+  void nodes(const std::vector<cluster::node_report>& all);
   [[nodiscard]] cluster::node_report report() const override;
 
   /// By name.

@@ -115,7 +115,6 @@ class cluster_node::impl::hearing_host final : public cluster::host {
     of_.host->topic(what);
     of_.tell(what);
   }
-  void nodes(const std::vector<cluster::node_report>& all) override { of_.host->nodes(all); }
   [[nodiscard]] cluster::node_report report() const override { return of_.host->report(); }
 
  private:

@@ -84,7 +84,8 @@ diagnostic chunk_problem(const lua::chunk_source& chunk, const std::string& erro
                          : "failed to load external Lua file \"" + chunk.path + "\": " + error;
     problem.file = chunk.file;
     problem.line = static_cast<unsigned>(chunk.line);
-    // "PATH:3: text" names the place itself.
+    // "PATH:3: text" names the place itself; where it ran at the start, nginx's words have it.
+    if (runs_at_start(chunk.where)) return problem;
     if (const std::size_t named = path_in_front(error, chunk.path); named > 0) {
       problem.file = chunk.path;
       problem.line = static_cast<unsigned>(std::atoi(error.c_str() + named + 1));

@@ -59,7 +59,6 @@ class noting_host final : public host {
     const std::lock_guard lock(mutex_);
     heard_ = what.topic + " " + what.payload;
   }
-  void nodes(const std::vector<node_report>&) override {}
   [[nodiscard]] node_report report() const override { return {}; }
 
   [[nodiscard]] std::uint32_t active(const std::string& app) {

@@ -32,7 +32,6 @@ class quiet_host final : public host {
     values_ = values;
   }
   void topic(const topic_message&) override {}
-  void nodes(const std::vector<node_report>&) override {}
   [[nodiscard]] node_report report() const override { return {}; }
   [[nodiscard]] std::string value(const std::string& key) {
     const std::lock_guard lock(mutex_);

@@ -272,7 +272,6 @@ struct simulation::machine : upper_link, lower_links, host {
     values = all;
   }
   void topic(const topic_message&) override {}
-  void nodes(const std::vector<node_report>&) override {}
   [[nodiscard]] node_report report() const override {
     node_report result;
     result.requests_per_second = requests;

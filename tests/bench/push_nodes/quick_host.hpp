@@ -20,7 +20,6 @@ class quick_host final : public cluster::host {
   void forget(const std::string&, std::uint32_t) override {}
   void config(const std::map<std::string, std::string, std::less<>>&, std::uint64_t) override {}
   void topic(const cluster::topic_message&) override {}
-  void nodes(const std::vector<cluster::node_report>&) override {}
   [[nodiscard]] cluster::node_report report() const override { return {}; }
 };
 
