@@ -172,7 +172,8 @@ class etcd_members {
   }
 
   bool has_tls_ = false;
-  temp_dir folder_;
+  /// A member that waits long for its disk is none for its leader.
+  temp_dir folder_{temp_dir::place::memory};
   std::vector<member> members_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <iterator>
@@ -10,9 +11,11 @@
 
 namespace troupe::tests {
 
-temp_dir::temp_dir() {
+temp_dir::temp_dir(place where) {
   std::error_code failed;
-  std::string name = (std::filesystem::temp_directory_path(failed) / "troupe-test-XXXXXX").string();
+  std::filesystem::path above = std::filesystem::temp_directory_path(failed);
+  if (where == place::memory && access("/dev/shm", W_OK) == 0) above = "/dev/shm";
+  std::string name = (above / "troupe-test-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) {
     ADD_FAILURE() << "no temporary folder " << name;
     return;

@@ -15,7 +15,10 @@ namespace troupe::tests {
 
 class temp_dir {
  public:
-  temp_dir();
+  enum class place { disk, memory };
+  /// @param where  memory for programs that give up when a busy disk takes seconds to sync; the disk
+  ///               where there is no /dev/shm.
+  explicit temp_dir(place where = place::disk);
   ~temp_dir();
   temp_dir(const temp_dir&) = delete;
   temp_dir& operator=(const temp_dir&) = delete;
