@@ -35,6 +35,12 @@ using instant = std::chrono::steady_clock::time_point;
 inline constexpr std::uint64_t relay_asks = std::uint64_t{1} << 61;
 inline constexpr std::uint64_t agent_asks = std::uint64_t{1} << 62;
 
+/// Where a relay's or an agent's numbers begin: nowhere twice, or an answer to what it asked before it
+/// was started anew would be taken for that to something else.
+[[nodiscard]] inline std::uint64_t first_ask(std::uint64_t range, instant now) noexcept {
+  return range + static_cast<std::uint64_t>(now.time_since_epoch().count()) % relay_asks;
+}
+
 /// Topics of the announcement socket.
 inline constexpr std::string_view topic_changes = "c";
 inline constexpr std::string_view topic_beacons = "b";

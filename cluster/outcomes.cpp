@@ -8,8 +8,7 @@ namespace {
 
 constexpr std::size_t max_kept = 200;
 
-}  // namespace
-
+/// As JSON calls it.
 std::string_view error_name(refusal_errc code) {
   switch (code) {
     case refusal_errc::denied:
@@ -30,6 +29,8 @@ std::string_view error_name(refusal_errc code) {
       return "failed";
   }
 }
+
+}  // namespace
 
 progress refused_order(const order_id& id, const refusal& why) {
   progress result;

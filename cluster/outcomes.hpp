@@ -26,8 +26,6 @@ class outcomes {
   std::deque<progress> kept_;
 };
 
-/// As JSON calls it.
-[[nodiscard]] std::string_view error_name(refusal_errc code);
 /// The answer to an order that is not done.
 [[nodiscard]] progress refused_order(const order_id& id, const refusal& why);
 /// Whether its refusal is the order's outcome. Another copy of a push may be on its way still: it must

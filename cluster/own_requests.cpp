@@ -29,6 +29,7 @@ refusal_errc errc_of(const std::string& error) {
 }  // namespace
 
 void own_requests::ask(request what, instant now) {
+  if (asks_ == 0) asks_ = first_ask(agent_asks, now);
   const std::uint64_t number = ++asks_;
   if (what.patience == std::chrono::milliseconds()) what.patience = how_.patience;
   what.until = now + what.patience;

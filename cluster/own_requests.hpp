@@ -65,7 +65,7 @@ class own_requests {
 
   options how_;
   upper_link& up_;
-  std::uint64_t asks_ = agent_asks;
+  std::uint64_t asks_ = 0;  ///< The last; 0: none yet.
   std::map<std::uint64_t, request> open_;
 };
 

@@ -39,7 +39,7 @@ struct relay::impl {
         upper(above),
         history(log),
         contents({.ask = [this](const peer_id&, const message& what) { upper.send(what); },
-                  .next_ask = [this] { return relay_asks + ++asks; },
+                  .next_ask = [this] { return next_ask(); },
                   .answer = [this](const peer_id& to,
                                    const message& what) { lower.send(to, what); },
                   .own_first = own_first},
@@ -58,7 +58,7 @@ struct relay::impl {
   upper_link& upper;
   history_server history;
   read_through_blobs contents;
-  std::uint64_t asks = 0;
+  std::uint64_t asks = 0;  ///< The last; 0: none yet.
   membership members;
   peer_names names;
   std::map<std::uint64_t, handed> handed_up;
@@ -81,6 +81,10 @@ struct relay::impl {
     if (how.log) how.log(level, line);
   }
 
+  [[nodiscard]] std::uint64_t next_ask() {
+    if (asks == 0) asks = first_ask(relay_asks, clock);
+    return ++asks;
+  }
   template <class Message>
   void hand_up(const peer_id& from, Message what, bool goes_on);
   void on_hello(const peer_id& from, const hello& what);
@@ -109,7 +113,7 @@ void relay::impl::hand_up(const peer_id& from, Message what, bool goes_on) {
     lower.send(from, refused{what.ask, "failed", "the relay has too many requests under way"});
     return;
   }
-  const std::uint64_t ask = relay_asks + ++asks;
+  const std::uint64_t ask = next_ask();
   handed_up[ask] = {from, what.ask, clock + asked_for, goes_on};
   what.ask = ask;
   upper.send(what);

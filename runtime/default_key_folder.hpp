@@ -4,7 +4,7 @@
 //
 // Source   XDG Base Directory Specification.
 // Thread   any.
-// Called   by runtime/commands, runtime/cluster_node.
+// Called   by runtime/commands/shared_flags.
 #pragma once
 
 #include <string>

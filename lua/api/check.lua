@@ -8,8 +8,8 @@ local getinfo = debug.getinfo
 
 local check = {}
 
--- A VM may be made before it is known for what app: what an area has to know of it, it asks for in
--- such a function too, which is called when that is known.
+-- A VM may be made before it is known for which app. What an area has to know of that, it asks for in
+-- a function: called now, for a VM that knows, and again as soon as that is known.
 check.settlers = {}
 function check.settle(ask)
   ask()

@@ -509,6 +509,45 @@ TEST(cluster_scenario, a_release_of_a_history_that_is_no_more_is_not_swapped_in)
   expect_sound(world);
 }
 
+TEST(cluster_scenario, a_controller_that_took_over_fetches_what_it_never_ran) {
+  simulation world({.leaders = 2, .nodes = 3});
+  begin(world);
+  world.kill("n2");
+  world.run_for(4'000ms);  // nobody waits for it any more
+  selector eu;
+  eu.labels["zone"] = "eu";  // n0 and n2
+  auto& push = world.push("c0", "blog", 7, {}, eu);
+  ASSERT_TRUE(await(world, push));
+  ASSERT_EQ(push.last->state, "active") << push.last->reason;
+  world.kill("c0");
+  world.promote("c1");
+  ASSERT_TRUE(world.run_until([&] { return world.at("c1").leads != nullptr; }, 20'000ms));
+  world.start("n2");
+  EXPECT_TRUE(world.run_until([&] { return world.at("n2").serving["blog"] == 1; }, 20'000ms))
+      << world.at("n2").node->report().problem;
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, a_rollback_that_was_refused_stays_refused) {
+  simulation world({.nodes = 2});
+  begin(world);
+  rollback_order back;
+  back.release = 2;
+  const order what = world.make_order("shop", back);
+  auto& refused = world.submit("n0", what);
+  ASSERT_TRUE(await(world, refused));
+  EXPECT_EQ(refused.last->error, "missing");
+  for (unsigned content : {2, 3}) {
+    auto& push = world.push("n0", "shop", content);
+    ASSERT_TRUE(await(world, push));
+  }
+  auto& late = world.submit("n1", what);
+  ASSERT_TRUE(await(world, late));
+  EXPECT_EQ(late.last->error, "missing");
+  EXPECT_EQ(serving(world, "n0"), 3u);
+  expect_sound(world);
+}
+
 TEST(cluster_scenario, a_release_of_the_same_number_in_another_history_is_another) {
   simulation world({.leaders = 2, .nodes = 1});
   begin(world);

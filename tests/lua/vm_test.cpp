@@ -47,5 +47,32 @@ TEST(vm, has_the_environment_of_its_release) {
             std::string::npos);
 }
 
+TEST(vm, made_ahead_knows_what_it_is_for) {
+  auto ahead = vm::prepare();
+  ASSERT_TRUE(ahead) << ahead.error();
+  auto made = vm::create({.prefix = "/app/", .is_single_process = true, .shard = 3, .shards = 5},
+                         std::move(*ahead));
+  ASSERT_TRUE(made) << made.error();
+  EXPECT_EQ(result_of(**made, "return table.concat({ ngx.worker.id(), ngx.worker.count(),"
+                              " ngx.config.prefix(), require('ngx.process').type() }, ' ')"),
+            "3 5 /app/ single");
+  EXPECT_EQ(result_of(**made, "return package.path:sub(1, 16)"), "/app/lua/?.lua;/");
+}
+
+TEST(vm, tells_nobody_of_the_traces_that_it_drops_itself) {
+  auto machine = vm::create({});
+  ASSERT_TRUE(machine) << machine.error();
+  (*machine)->interrupts().open((*machine)->state());
+  ASSERT_EQ(result_of(**machine, "flushed, compiled = 0, 0\n"
+                                 "jit.attach(function(what)\n"
+                                 "  if what == 'flush' then flushed = flushed + 1 end\n"
+                                 "  if what == 'stop' then compiled = compiled + 1 end\n"
+                                 "end, 'trace') return ''"),
+            "");
+  (*machine)->interrupts().close();
+  EXPECT_EQ(result_of(**machine, "return flushed"), "0");
+  EXPECT_EQ(result_of(**machine, "for i = 1, 300 do s = i end return tostring(compiled > 0)"), "true");
+}
+
 }  // namespace
 }  // namespace troupe::lua
