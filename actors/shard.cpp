@@ -16,8 +16,9 @@ namespace {
 constexpr std::size_t throughput = 64;
 }  // namespace
 
-shard::shard(caf::actor_system& system, unsigned index, unsigned count)
+shard::shard(caf::actor_system& system, unsigned index, unsigned count, lua::vm_closer* closer)
     : caf::execution_unit(&system),
+      closer_(closer),
       mail_(loop_, index),
       exchanges_(std::make_unique<exchange_pool>(loop_.clock())),
       index_(index),

@@ -26,6 +26,10 @@
 #include "net/client_services.hpp"
 #include "net/event_loop.hpp"
 
+namespace troupe::lua {
+class vm_closer;
+}
+
 namespace troupe::actors {
 
 class exchange_pool;
@@ -34,7 +38,8 @@ class shard_release;
 
 class shard final : public caf::execution_unit {
 public:
-  shard(caf::actor_system& system, unsigned index, unsigned count);
+  /// @param closer  of VMs, outlives the shard; null: they are closed on its thread.
+  shard(caf::actor_system& system, unsigned index, unsigned count, lua::vm_closer* closer = nullptr);
   ~shard() override;
 
   /// CAF's entry: queues an actor that has mail. Thread: any.
@@ -54,6 +59,7 @@ public:
 
   [[nodiscard]] unsigned index() const noexcept { return index_; }
   [[nodiscard]] net::event_loop& loop() noexcept { return loop_; }
+  [[nodiscard]] lua::vm_closer* closer() const noexcept { return closer_; }
   [[nodiscard]] bool is_here() const noexcept { return std::this_thread::get_id() == thread_id_; }
 
   /// The release that new exchanges use. Thread: shard.
@@ -100,6 +106,7 @@ public:
 private:
   bool drain();
 
+  lua::vm_closer* closer_;
   net::event_loop loop_;
   net::client_services services_{loop_};
   lua::post_office mail_;

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/shard_release.hpp"
 
-#include <chrono>
 #include <unordered_map>
 
 #include "actors/lua_actor.hpp"
 #include "actors/shard.hpp"
 #include "actors/timer_actor.hpp"
 #include "actors/worker_actor.hpp"
-#include "lua/vm_closing.hpp"
+#include "lua/vm_closer.hpp"
 
 namespace troupe::actors {
-namespace {
-
-/// For so long requests wait while a VM is closed.
-constexpr std::chrono::microseconds closing_slice{100};
-
-}  // namespace
-
 shard_release::shard_release(std::shared_ptr<const site> site, std::unique_ptr<lua::vm> machine)
     : site_(std::move(site)), machine_(std::move(machine)) {}
 
+// The site has what the VM's options point to.
 shard_release::~shard_release() {
-  machine_.reset();
-  load_->closed_.store(true, std::memory_order_release);
+  auto closed = [site = std::move(site_), load = std::move(load_)] {
+    load->closed_.store(true, std::memory_order_release);
+  };
+  lua::vm_closer* const closer = home_ != nullptr ? home_->closer() : nullptr;
+  if (closer == nullptr) {
+    machine_.reset();
+    closed();
+    return;
+  }
+  machine_->unwatch();
+  machine_->actors = nullptr;
+  closer->close(std::move(machine_), std::move(closed));
 }
 
 std::shared_ptr<shard_release> shard_release::make(std::shared_ptr<const site> site,
@@ -31,36 +34,18 @@ std::shared_ptr<shard_release> shard_release::make(std::shared_ptr<const site> s
   return {new shard_release(std::move(site), std::move(machine)), dispose};
 }
 
-/// On its way out: its VM is closed between other work of the shard, or at once where there is none.
-class shard_release::leaving {
-public:
-  explicit leaving(shard_release* what) : what_(what), closing_(what->machine_->state()) {}
-  ~leaving() { delete what_; }
-  leaving(const leaving&) = delete;
-  leaving& operator=(const leaving&) = delete;
-
-  static void go_on(std::shared_ptr<leaving> one) {
-    if (one->closing_.go_on(closing_slice)) return;
-    net::event_loop& loop = one->what_->home_->loop();
-    loop.post([one = std::move(one)]() mutable { go_on(std::move(one)); });
-  }
-
-private:
-  shard_release* what_;
-  lua::vm_closing closing_;
-};
-
 // The last exchange, timer or shard has let go. One that has served has its exit_worker_by_lua to
 // run yet, which needs it once more.
 void shard_release::dispose(shard_release* last) noexcept {
   if (!last->was_current_ || last->has_exited_) {
-    // With a timer left it would be asked for; there is none but where nothing was retired.
+    // With a timer left the loop would be asked for; there is none but where nothing was retired.
     if (last->home_ == nullptr || last->machine_->timers().pending() > 0) {
       delete last;
       return;
     }
-    net::event_loop& loop = last->home_->loop();
-    loop.post([one = std::make_shared<leaving>(last)]() mutable { leaving::go_on(std::move(one)); });
+    // Not from within its own script.
+    last->home_->loop().post(
+        [one = std::shared_ptr<shard_release>(last, [](shard_release* what) { delete what; })] {});
     return;
   }
   const std::shared_ptr<shard_release> again(last, dispose);

@@ -88,7 +88,6 @@ public:
   [[nodiscard]] chain& stages_of(int location_id) { return chains_[static_cast<std::size_t>(location_id)]; }
 
 private:
-  class leaving;
   shard_release(std::shared_ptr<const site> site, std::unique_ptr<lua::vm> machine);
   ~shard_release();
   static void dispose(shard_release* last) noexcept;

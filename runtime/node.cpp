@@ -12,6 +12,7 @@
 
 #include "actors/shard.hpp"
 #include "actors/slice_watchdog.hpp"
+#include "lua/vm_closer.hpp"
 #include "runtime/dictionaries.hpp"
 #include "runtime/init_workers.hpp"
 #include "runtime/listeners.hpp"
@@ -116,6 +117,7 @@ struct node::impl {
   spare_machines spare;
   std::optional<actors::slice_watchdog> watchdog;
   std::optional<node_log> log;
+  std::optional<lua::vm_closer> closer;        ///< Its finalizers log.
   std::optional<loaded_configuration> loaded;  ///< By load(), until start() takes it.
   release_source source;                       ///< Of `loaded`.
   system_config config;
@@ -471,9 +473,10 @@ void node::impl::start_shards(unsigned count) {
   // end, which another thread may bring about.
   caf::logger::set_current_actor_system(nullptr);
   std::vector<std::unique_ptr<shard_place>> made;
+  closer.emplace();
   for (unsigned i = 0; i < count; ++i) {
     auto place = std::make_unique<shard_place>();
-    place->shard = std::make_unique<actors::shard>(*system, i, count);
+    place->shard = std::make_unique<actors::shard>(*system, i, count, &*closer);
     place->releases.emplace(*place->shard);
     made.push_back(std::move(place));
   }
@@ -584,6 +587,7 @@ int node::wait() {
   self.releases.clear();
   const std::lock_guard lock(self.mutex);
   self.places.clear();
+  self.closer.reset();
   self.system.reset();
   self.is_running = false;
   self.infos.clear();
