@@ -12,16 +12,18 @@
 
 namespace troupe::actors {
 
+slice_watchdog::slice_watchdog() : thread_([this] { run(); }) {}
+
 void slice_watchdog::watch(std::vector<shard*> shards, std::int64_t most_ms) {
   const std::lock_guard lock(mutex_);
   shards_ = std::move(shards);
   most_ms_ = most_ms;
-  if (most_ms > 0 && !thread_.joinable() && !stopping_) {
+  if (most_ms > 0 && !has_handler_) {
     struct sigaction action {};
     action.sa_handler = [](int) { lua::interrupt_slice(); };
     action.sa_flags = SA_RESTART;
     ::sigaction(SIGURG, &action, nullptr);
-    thread_ = std::thread([this] { run(); });
+    has_handler_ = true;
   }
   changed_.notify_all();
 }
@@ -59,8 +61,11 @@ void slice_watchdog::run() {
         shards_[i]->signal(SIGURG);
       }
     }
-    const auto pause = most_ms_ > 0 ? std::clamp<std::int64_t>(most_ms_ / 4, 1, 250) : 250;
-    changed_.wait_for(lock, std::chrono::milliseconds(pause));
+    if (most_ms_ > 0) {
+      changed_.wait_for(lock, std::chrono::milliseconds(std::clamp<std::int64_t>(most_ms_ / 4, 1, 250)));
+    } else {
+      changed_.wait(lock);
+    }
   }
 }
 

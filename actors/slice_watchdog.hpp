@@ -20,6 +20,8 @@ class shard;
 
 class slice_watchdog {
 public:
+  /// Its thread has the priority of the one that makes it.
+  slice_watchdog();
   ~slice_watchdog() { stop(); }
 
   /// From here on so many milliseconds are allowed; 0: any number.
@@ -34,6 +36,7 @@ private:
   std::vector<shard*> shards_;
   std::int64_t most_ms_ = 0;
   bool stopping_ = false;
+  bool has_handler_ = false;
   std::thread thread_;
 };
 

@@ -2,12 +2,12 @@
 #include "lua/vm_closer.hpp"
 
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include <utility>
 
 #include "lua/current.hpp"
 #include "lua/vm.hpp"
+#include "net/thread_priority.hpp"
 
 namespace troupe::lua {
 
@@ -32,7 +32,7 @@ void vm_closer::close(std::unique_ptr<vm> machine, std::function<void()> then) {
 
 void vm_closer::run() {
   pthread_setname_np(pthread_self(), "closer");
-  setpriority(PRIO_PROCESS, 0, 19);  // On Linux the thread's alone: nobody waits for it.
+  net::lower_thread_priority(19);
   for (;;) {
     std::vector<job> jobs;
     {

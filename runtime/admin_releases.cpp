@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/bundle.hpp"
+#include "net/thread_priority.hpp"
 #include "runtime/admin_api.hpp"
 #include "runtime/admin_reply.hpp"
 #include "runtime/time_text.hpp"
@@ -173,6 +174,7 @@ admin_response admin_api::missing_contents(const admin_request& asked) const {
 }
 
 admin_response admin_api::apply(const admin_request& asked) const {
+  net::lower_thread_priority(10);  // The rest of the client's conversation, too.
   const auto expect = release_parameter(asked, "expect");
   if (!expect) return expect.error();
   auto sent = cluster::bundle::decode(asked.body);
@@ -193,6 +195,7 @@ admin_response admin_api::apply(const admin_request& asked) const {
 }
 
 admin_response admin_api::rollback(const admin_request& asked) const {
+  net::lower_thread_priority(10);
   const auto to = release_parameter(asked, "to");
   if (!to) return to.error();
   const auto expect = release_parameter(asked, "expect");

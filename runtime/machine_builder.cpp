@@ -2,7 +2,6 @@
 #include "runtime/machine_builder.hpp"
 
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -12,6 +11,7 @@
 #include <thread>
 
 #include "lua/shared_dict.hpp"
+#include "net/thread_priority.hpp"
 #include "runtime/environment.hpp"
 #include "runtime/init_run.hpp"
 
@@ -152,9 +152,8 @@ class building {
 
   void work(unsigned loader) {
     pthread_setname_np(pthread_self(), ("load-" + std::to_string(loader)).c_str());
-    // What serves goes first: a release that is late by milliseconds disturbs nobody. (On Linux this is
-    // the thread's alone.)
-    setpriority(PRIO_PROCESS, 0, 10);
+    // What serves goes first: a release that is late by milliseconds disturbs nobody.
+    net::lower_thread_priority(10);
     for (;;) {
       unsigned shard = 0;
       {

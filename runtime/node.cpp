@@ -397,7 +397,6 @@ swap_report node::impl::activate(prepared_release::state& made) {
   }
   std::vector<actors::shard*> shards;
   for (auto& place : places) shards.push_back(place->shard.get());
-  if (!watchdog) watchdog.emplace();
   spare.refill(static_cast<unsigned>(shards.size()));
   watchdog->watch(std::move(shards), site.max_slice_ms);
   const std::lock_guard lock(mutex);
@@ -484,6 +483,7 @@ void node::impl::start_shards(unsigned count) {
   for (auto& place : made) offices.push_back(&place->shard->mail());
   for (lua::post_office* office : offices) office->connect(offices);
   for (auto& place : made) place->shard->start();
+  watchdog.emplace();  // Not at an apply, which has a low priority.
   const std::lock_guard lock(mutex);
   places = std::move(made);
   is_loading = is_running = true;

@@ -2,9 +2,10 @@
 #include "runtime/spare_machines.hpp"
 
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include <algorithm>
+
+#include "net/thread_priority.hpp"
 
 namespace troupe {
 namespace {
@@ -39,7 +40,7 @@ void spare_machines::refill(unsigned shards) {
 
 void spare_machines::work(std::size_t wanted) {
   pthread_setname_np(pthread_self(), "spare");
-  setpriority(PRIO_PROCESS, 0, 19);  // On Linux the thread's alone.
+  net::lower_thread_priority(19);
   for (;;) {
     {
       const std::lock_guard lock(mutex_);

@@ -262,9 +262,15 @@ TEST_F(upgrade_test, the_folder_is_free_when_the_new_one_has_ended_and_the_old_o
   ASSERT_EQ(socket.read_head().status, 101);
   const pid_t next = upgrade(node)["pid"].get<pid_t>();
   ASSERT_EQ(kill(next, SIGKILL), 0);
-  // It is no child of this process: it has gone, or is dead and nobody has asked how it ended.
+  // It is no child of this process: it has gone, or is dead and nobody has asked how it ended. What it
+  // has open is closed with its last thread.
+  const std::string proc = "/proc/" + std::to_string(next);
   const auto lives = [&] {
-    std::ifstream file("/proc/" + std::to_string(next) + "/stat");
+    std::error_code error;
+    const std::filesystem::directory_iterator tasks(proc + "/task", error);
+    if (error) return false;
+    if (std::distance(begin(tasks), end(tasks)) > 1) return true;
+    std::ifstream file(proc + "/stat");
     const std::string stat{std::istreambuf_iterator<char>(file), {}};
     return !stat.empty() && stat.find(") Z") == std::string::npos;
   };

@@ -130,10 +130,12 @@ class Troupe(Side):
             return  # several of them are where the system puts them
         # A shard has a core of its own; what loads releases works beside it.
         for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            if (task / "comm").read_text().startswith("shard"):
-                os.sched_setaffinity(int(task.name), {self.options.server_core})
-            else:
-                os.sched_setaffinity(int(task.name), {self.options.client_core})
+            try:
+                is_shard = (task / "comm").read_text().startswith("shard")
+                core = self.options.server_core if is_shard else self.options.client_core
+                os.sched_setaffinity(int(task.name), {core})
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # a thread that has just ended
 
     def control(self):
         return releases.Control(self.folder / "data")
