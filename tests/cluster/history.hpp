@@ -137,4 +137,39 @@ class history {
   cluster_state state;
 };
 
+inline constexpr auto push_role = static_cast<key_roles>(key_role::push);
+inline constexpr auto config_role = static_cast<key_roles>(key_role::config);
+
+inline void expect_refused(const tl::expected<void, refusal>& result, refusal_errc errc,
+                           std::string_view part) {
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().errc, errc) << result.error().reason;
+  EXPECT_NE(result.error().reason.find(part), std::string::npos) << result.error().reason;
+}
+
+inline signing_key add_key(history& h, key_roles roles, std::string name) {
+  signing_key key = *signing_key::make();
+  h.take(trust_order{.key = key.id(), .roles = roles, .name = std::move(name)}, h.admin, "");
+  return key;
+}
+
+struct token {
+  std::string curve = curve_pair::make()->public_key;
+  signed_order grant;
+};
+inline token make_token(history& h, const signing_key& by, bool may_lead = false) {
+  token result;
+  result.grant = h.sign(h.make(trust_order{.does = trust_order::what::add_token,
+                                           .token = result.curve,
+                                           .token_ends = h.now + std::chrono::hours(1),
+                                           .may_lead = may_lead},
+                               ""),
+                        by);
+  return result;
+}
+inline member_order with(member_order who, const token& by) {
+  who.grant = by.grant.encode();
+  return who;
+}
+
 }  // namespace troupe::cluster
