@@ -36,6 +36,13 @@ class agent {
                                                                            host& runtime);
   virtual ~agent() = default;
 
+  /// Leaves the cluster for a while, so that another process of this node can have its ports and its
+  /// history: what is open is answered with that there was no answer, and so is what is asked from
+  /// now on. What state() and stands() say stays as it was. Not on the cluster's thread.
+  virtual void pause() = 0;
+  /// Takes part again, from what the disk has.
+  [[nodiscard]] virtual tl::expected<void, refusal> resume() = 0;
+
   /// To the controller, wherever it is.
   virtual void submit(signed_order what, std::function<void(const progress&)> on_progress) = 0;
   /// Which of these the controller lacks.
@@ -60,7 +67,7 @@ class agent {
     std::string problem;
   };
   [[nodiscard]] virtual standing stands() const = 0;
-  [[nodiscard]] virtual const std::string& address() const = 0;  ///< As bound.
+  [[nodiscard]] virtual std::string address() const = 0;  ///< As bound.
 };
 
 }  // namespace troupe::cluster

@@ -194,7 +194,8 @@ tl::expected<void, refusal> agent_core::start(instant now) {
   node.labels = how_.labels;
   node.root = keys_.root;
   node.log = how_.log;
-  node.wake = [this] { loop_.wake(); };
+  // The runtime may answer when this has ended.
+  node.wake = [&loop = loop_] { loop.wake(); };
   node.on_state = [this] { is_changed_ = true; };
   follower_ = std::make_unique<follower>(std::move(node), *log_, blobs_, runtime_, link_);
   if (auto done = follower_->start(now); !done) return done;

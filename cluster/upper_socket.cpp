@@ -16,6 +16,9 @@ constexpr int watched_events =
     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
     ZMQ_EVENT_DISCONNECTED;
 constexpr std::size_t messages_a_turn = 256;
+// A network that is whole again is to be noticed in a second or two, not after ten.
+constexpr int connect_again_most_ms = 1'000;
+constexpr int connect_timeout_ms = 1'500;
 
 }  // namespace
 
@@ -34,7 +37,9 @@ std::chrono::milliseconds upper_socket::jitter(std::chrono::milliseconds most) {
 }
 
 std::chrono::milliseconds upper_socket::attempt_time() {
-  const auto time = how_.attempt * (1L << std::min(rounds_in_vain_, 2U));
+  auto time = how_.attempt * (1L << std::min(rounds_in_vain_, 2U));
+  // With others to try, not long for one where nobody is: who is there will be given longer.
+  if (addresses_.size() > 1) time /= 2;
   return time + jitter(time / 4);
 }
 
@@ -73,8 +78,8 @@ tl::expected<upper_socket::link, refusal> upper_socket::make(int type, const upp
   set(ZMQ_RECONNECT_IVL,
       static_cast<int>(
           (std::chrono::milliseconds(100) + jitter(std::chrono::milliseconds(400))).count()));
-  set(ZMQ_RECONNECT_IVL_MAX, 10'000);
-  set(ZMQ_CONNECT_TIMEOUT, 3'000);
+  set(ZMQ_RECONNECT_IVL_MAX, connect_again_most_ms);
+  set(ZMQ_CONNECT_TIMEOUT, connect_timeout_ms);
   set(ZMQ_TCP_KEEPALIVE, 1);
   set(ZMQ_TCP_KEEPALIVE_IDLE, 30);
   set(ZMQ_TCP_KEEPALIVE_INTVL, 10);
@@ -156,7 +161,9 @@ void upper_socket::fail(const std::string& why, bool refused, instant now) {
   close(now);
   ++at_;
   if (!refused) {
-    if (!addresses_.empty() && at_ % addresses_.size() == 0) ++rounds_in_vain_;
+    const bool tried_all = addresses_.empty() || at_ % addresses_.size() == 0;
+    if (tried_all && was_there_) ++rounds_in_vain_;
+    if (tried_all) was_there_ = false;
     open_at_ = now + jitter(how_.back_off);
     return;
   }
@@ -173,6 +180,7 @@ bool upper_socket::watch(link& one, instant now) {
       case ZMQ_EVENT_CONNECTED:
         // Somebody is there, and busy with the handshakes of others perhaps: to begin anew would make
         // it wait longer.
+        was_there_ = true;
         if (give_up_at_) {
           const auto wait = addresses_.size() > 1 ? 2 * how_.attempt : how_.handshake;
           give_up_at_ = std::max(*give_up_at_, now + wait);
@@ -188,7 +196,7 @@ bool upper_socket::watch(link& one, instant now) {
         // libzmq does not try again after these.
         ++count_.denied;
         fail(to_->at.text() +
-                 (event->what == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? " does not let our key in"
+                 (event->what == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? std::string(denied_words)
                   : how_.keys ? " ended the handshake: another key than we expect, or it is busy"
                               : " ended the handshake: it wants keys, or it is busy"),
              true, now);

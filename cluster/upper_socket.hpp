@@ -48,8 +48,9 @@ class upper_socket final : public upper_link, public loop_source {
     log_function log;
     std::size_t queue_messages = 10'000;
     std::size_t queue_bytes = 32 * 1024 * 1024;
-    /// For a link to come up, before the next address; doubled with each round without success, up
-    /// to four times as long: thousands that come at once need longer.
+    /// For a link to come up, before the next address. Doubled with each round in which somebody was
+    /// there and no link came up, up to four times as long: thousands that come at once need longer.
+    /// Half of it with other addresses to try.
     std::chrono::milliseconds attempt{3'500};
     std::chrono::milliseconds back_off{100};  ///< After a refused handshake; doubled each time …
     std::chrono::milliseconds back_off_most{5'000};  ///< … up to this.
@@ -84,6 +85,8 @@ class upper_socket final : public upper_link, public loop_source {
   [[nodiscard]] std::optional<upper_address> linked_to() const;
   /// Why it is not up, in words; empty: it is, or has only begun.
   [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
+  /// How a problem, or a line of the log, ends that says that the other end does not know our key.
+  static constexpr std::string_view denied_words = " does not let our key in";
   struct counters {
     std::uint64_t attempts = 0;
     std::uint64_t denied = 0;   ///< Handshakes.
@@ -131,7 +134,8 @@ class upper_socket final : public upper_link, public loop_source {
   bool is_up_ = false;
   bool anew_ = false;
   unsigned refused_in_a_row_ = 0;
-  unsigned rounds_in_vain_ = 0;  ///< Through all addresses.
+  unsigned rounds_in_vain_ = 0;  ///< Through all addresses, with somebody there.
+  bool was_there_ = false;       ///< In this round somebody was.
   std::optional<instant> open_at_;
   std::optional<instant> give_up_at_;  ///< The attempt that is under way.
   instant attempt_began_{};

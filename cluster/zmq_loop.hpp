@@ -45,6 +45,7 @@ class zmq_loop {
   /// Before run(), or on the thread.
   void add(loop_source& source) { sources_.push_back(&source); }
   void remove(loop_source& source);
+  void remove_all() { sources_.clear(); }
 
   void run();   ///< Begins the thread.
   void stop();  ///< Tasks that are not done by then are done with the last turn.

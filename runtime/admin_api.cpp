@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/admin_reply.hpp"
+#include "runtime/admin_upgrade.hpp"
 #include "runtime/resident_bytes.hpp"
 #include "runtime/versions.hpp"
 
@@ -23,13 +24,12 @@ admin_response admin_api::answer(const admin_request& asked) const {
   constexpr std::string_view release_prefix = "/v1/releases/";
   constexpr std::string_view config_prefix = "/v1/config/";
   if (path == "/v1/status" && gets) return status(asked);
-  if (path == "/v1/upgrade" && posts) return hand_over(asked);
+  if (path == "/v1/upgrade" && posts) return hand_over(parts_.upgrading, asked);
   std::shared_lock<std::shared_mutex> change;
   if (!gets && parts_.upgrading != nullptr) {
     change = parts_.upgrading->change();
     if (!change) {
-      return refusal(503, "stopping", "another process of this node takes over",
-                     "nothing has changed; ask again in a moment");
+      return stopping();
     }
   }
   if (parts_.releases == nullptr && !path.starts_with("/v1/config")) {

@@ -43,7 +43,6 @@ class admin_api {
   [[nodiscard]] admin_response rollback(const admin_request& asked) const;
   [[nodiscard]] admin_response diff(const admin_request& asked) const;
 
-  [[nodiscard]] admin_response hand_over(const admin_request& asked) const;
 
   [[nodiscard]] admin_response list_config(const admin_request& asked) const;
   [[nodiscard]] admin_response follow_config(const admin_request& asked) const;

@@ -337,7 +337,8 @@ tl::expected<admin_server, diagnostic> admin_server::open(const std::string& pat
 }
 
 tl::expected<admin_server, diagnostic> admin_server::open_tcp(const std::string& address,
-                                                              handler answer) {
+                                                              handler answer,
+                                                              net::unique_fd inherited) {
   const auto where = net::address::parse_listen(address);
   if (!where || where->is_unix()) {
     return tl::unexpected(diagnostic{.reason = '"' + address + "\" is no address to listen on",
@@ -352,14 +353,21 @@ tl::expected<admin_server, diagnostic> admin_server::open_tcp(const std::string&
   if (pipe2(ends, O_CLOEXEC) != 0) return failed("pipe");
   made->stop_read.reset(ends[0]);
   made->stop_write.reset(ends[1]);
-  made->listening.reset(socket(where->family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!made->listening) return failed("socket");
-  const int on = 1;
-  setsockopt(made->listening.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(made->listening.get(), where->raw(), where->size()) != 0) return failed("bind");
-  if (listen(made->listening.get(), 64) != 0) return failed("listen");
+  made->listening = std::move(inherited);
+  if (!made->listening) {
+    made->listening.reset(socket(where->family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!made->listening) return failed("socket");
+    const int on = 1;
+    setsockopt(made->listening.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(made->listening.get(), where->raw(), where->size()) != 0) return failed("bind");
+    if (listen(made->listening.get(), 64) != 0) return failed("listen");
+  }
   made->acceptor = std::thread([self = made.get()] { self->run(); });
   return admin_server(std::move(made));
+}
+
+net::unique_fd admin_server::copy() const {
+  return net::unique_fd(fcntl(impl_->listening.get(), F_DUPFD_CLOEXEC, 3));
 }
 
 admin_server::~admin_server() {

@@ -19,6 +19,7 @@
 #include <string>
 #include <tl/expected.hpp>
 
+#include "net/socket.hpp"
 #include "runtime/admin_message.hpp"
 #include "troupe/diagnostic.hpp"
 
@@ -33,8 +34,12 @@ class admin_server {
   [[nodiscard]] static tl::expected<admin_server, diagnostic> open(const std::string& path,
                                                                    handler answer);
   /// On a TCP address ("127.0.0.1:8081", "[::1]:8081"), for health checks: only GET, and no bodies.
+  /// @param inherited  a socket that listens there already; none: one is made.
   [[nodiscard]] static tl::expected<admin_server, diagnostic> open_tcp(const std::string& address,
-                                                                       handler answer);
+                                                                       handler answer,
+                                                                       net::unique_fd inherited = {});
+  /// A copy of the socket that listens, for another process; none: out of descriptors.
+  [[nodiscard]] net::unique_fd copy() const;
   admin_server(admin_server&& other) noexcept;
   /// Takes no more requests, lets those under way end, removes the socket.
   ~admin_server();

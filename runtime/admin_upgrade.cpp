@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The control socket's /v1/upgrade: answers when another process serves, or with the reason.
+#include "runtime/admin_upgrade.hpp"
+
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
-#include "runtime/admin_api.hpp"
 #include "runtime/admin_reply.hpp"
 #include "runtime/versions.hpp"
 
 namespace troupe {
 
-admin_response admin_api::hand_over(const admin_request& asked) const {
-  if (parts_.upgrading == nullptr) {
+admin_response hand_over(upgrade* upgrading, const admin_request& asked) {
+  if (upgrading == nullptr) {
     return refusal(409, "no_upgrade", "this program does not replace itself");
   }
-  const auto next =
-      parts_.upgrading->perform(std::string(asked.parameter("binary")), author_of(asked));
+  const auto next = upgrading->perform(std::string(asked.parameter("binary")), author_of(asked));
   if (!next) {
     return refusal(422, "upgrade_failed", text(next.error()), next.error().hint);
   }
@@ -24,6 +22,11 @@ admin_response admin_api::hand_over(const admin_request& asked) const {
                 {"version", next->version},
                 {"old_pid", getpid()},
                 {"old_version", troupe_version()}});
+}
+
+admin_response stopping() {
+  return refusal(503, "stopping", "another process of this node takes over",
+                 "nothing has changed; ask again in a moment");
 }
 
 }  // namespace troupe

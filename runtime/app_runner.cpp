@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <tuple>
 #include <utility>
 
@@ -261,6 +262,21 @@ void app_runner::tell_cluster_changed() {
 
 void app_runner::reopen_logs() {
   if (const auto target = running()) target->reopen_logs();
+}
+
+std::vector<listening_socket> app_runner::hand_over() {
+  std::promise<std::vector<listening_socket>> copies;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return {};  // Its thread may have done its last job.
+    jobs_.emplace_back([&] {
+      drop_prepared();
+      const auto target = running();
+      copies.set_value(target ? target->listening_sockets() : std::vector<listening_socket>());
+    });
+  }
+  changed_.notify_all();
+  return copies.get_future().get();
 }
 
 app_runner::view app_runner::now() const {

@@ -59,6 +59,9 @@ class app_runner {
   void config(std::uint64_t version, net::config_map values);
   void tell_cluster_changed();
   void reopen_logs();
+  /// Copies of what it listens on, for another process, to be closed by the caller. What is prepared
+  /// goes first: the sockets that it has bound are the other one's to bind.
+  [[nodiscard]] std::vector<listening_socket> hand_over();
 
   struct view {
     std::string app;

@@ -2,6 +2,7 @@
 #include "runtime/cluster_api.hpp"
 
 #include "runtime/admin_reply.hpp"
+#include "runtime/admin_upgrade.hpp"
 #include "runtime/cluster_documents.hpp"
 #include "runtime/release_diff.hpp"
 #include "runtime/resident_bytes.hpp"
@@ -100,8 +101,14 @@ admin_response cluster_api::answer(const admin_request& asked) const {
     if (path.starts_with("/v1/releases/")) return show_release(asked, rest_of("/v1/releases/"));
     if (path.starts_with("/v1/orders/")) return outcome(rest_of("/v1/orders/"));
   }
+  if (posts && path == "/v1/upgrade") return hand_over(parts_.upgrading, asked);
+  change_lock change;
+  if (!gets && parts_.upgrading != nullptr) {
+    change = std::make_shared<change_lock::element_type>(parts_.upgrading->change());
+    if (!*change) return stopping();
+  }
   if (posts && path == "/v1/contents/missing") return missing(asked);
-  if (posts && path == "/v1/orders") return submit(asked);
+  if (posts && path == "/v1/orders") return submit(asked, std::move(change));
   if (asked.method == "PUT" && path.starts_with("/v1/contents/")) {
     return put(asked, rest_of("/v1/contents/"));
   }
@@ -503,10 +510,11 @@ admin_response cluster_api::put(const admin_request& asked, std::string_view nam
   return reply({{"digest", digest->text()}});
 }
 
-admin_response cluster_api::submit(const admin_request& asked) const {
+admin_response cluster_api::submit(const admin_request& asked, change_lock change) const {
   auto what = cluster::signed_order::decode(asked.body);
   if (!what) return answer_of(what.error());
-  return {.stream = [this, what = std::move(*what), by = author_of(asked)](const admin_lines& send) {
+  return {.stream = [this, what = std::move(*what), by = author_of(asked),
+                     change = std::move(change)](const admin_lines& send) {
     parts_.way.submit(what, [&](const cluster::progress* news) {
       if (news == nullptr) return send("");
       if (news->done && parts_.audit != nullptr && parts_.log != nullptr) {

@@ -14,9 +14,12 @@
 #include "runtime/admin_message.hpp"
 #include "runtime/cluster_host.hpp"
 #include "runtime/cluster_way.hpp"
+#include "runtime/upgrade.hpp"
 
 #include <chrono>
 #include <functional>
+#include <memory>
+#include <shared_mutex>
 #include <string>
 
 namespace troupe {
@@ -31,6 +34,7 @@ class cluster_api {
     const net::log_context* log = nullptr;
     std::function<cluster::agent::standing()> stands = {};
     std::string address = {};  ///< Where it binds.
+    upgrade* upgrading = nullptr;
     /// How often who watches looks.
     std::chrono::milliseconds watch_every{100};
   };
@@ -55,7 +59,9 @@ class cluster_api {
   [[nodiscard]] admin_response keys() const;
   [[nodiscard]] admin_response missing(const admin_request& asked) const;
   [[nodiscard]] admin_response put(const admin_request& asked, std::string_view name) const;
-  [[nodiscard]] admin_response submit(const admin_request& asked) const;
+  /// Held by what changes something, to its end.
+  using change_lock = std::shared_ptr<std::shared_lock<std::shared_mutex>>;
+  [[nodiscard]] admin_response submit(const admin_request& asked, change_lock change) const;
   [[nodiscard]] admin_response outcome(std::string_view id) const;
   [[nodiscard]] tl::expected<cluster::manifest, cluster::refusal> manifest_of(
       const cluster::release_info& release) const;

@@ -72,6 +72,11 @@ app_runner& cluster_host::runner(const std::string& app) {
     if (options.port && *options.port != 0) {
       options.port = static_cast<std::uint16_t>(*options.port + place);
     }
+    std::erase_if(parts_.inherited, [&](listening_socket& each) {
+      if (app_of(each) != app) return false;
+      options.inherited.push_back({each.address.substr(app.size() + 1), each.descriptor});
+      return true;
+    });
     one = std::make_unique<app_runner>(app_runner::parts{
         .app = app,
         .store = parts_.store,
@@ -234,6 +239,21 @@ void cluster_host::reload() {
 
 void cluster_host::reopen_logs() {
   for (app_runner* each : runners()) each->reopen_logs();
+}
+
+std::vector<listening_socket> cluster_host::hand_over() {
+  std::vector<listening_socket> all;
+  for (app_runner* each : runners()) {
+    const std::string app = each->now().app;
+    for (listening_socket& one : each->hand_over()) {
+      all.push_back({app + ' ' + one.address, one.descriptor});
+    }
+  }
+  return all;
+}
+
+std::string cluster_host::app_of(const listening_socket& handed_over) {
+  return handed_over.address.substr(0, handed_over.address.find(' '));
 }
 
 void cluster_host::stop(stop_mode mode) {

@@ -34,6 +34,7 @@ class cluster_host final : public cluster::host {
     std::string data_folder;
     std::function<void(const std::string& app, const std::vector<listener_info>&)> listening;
     std::shared_ptr<net::live_cluster> scripts;
+    std::vector<listening_socket> inherited = {};  ///< As hand_over() of the process before named them.
   };
   explicit cluster_host(parts of);
   ~cluster_host() override;
@@ -61,6 +62,10 @@ class cluster_host final : public cluster::host {
 
   void reload();
   void reopen_logs();
+  /// Copies of what the apps listen on, for another process, to be closed by the caller; an app's
+  /// name and a space stand before the address.
+  [[nodiscard]] std::vector<listening_socket> hand_over();
+  [[nodiscard]] static std::string app_of(const listening_socket& handed_over);
   void stop(stop_mode mode);
   /// Waits until stop() was called and all apps have ended. @return 0
   int wait();

@@ -8,15 +8,20 @@
 #include "runtime/cluster_host.hpp"
 #include "runtime/data_folder.hpp"
 #include "runtime/folder_push.hpp"
+#include "runtime/inheritance.hpp"
 #include "runtime/log_file.hpp"
 #include "runtime/log_sink.hpp"
 #include "runtime/process.hpp"
+#include "runtime/socket_aside.hpp"
 #include "runtime/stored_blobs.hpp"
+#include "runtime/upgrade.hpp"
 #include "runtime/versions.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -27,6 +32,10 @@ using net::log_level;
 
 constexpr std::chrono::seconds list_every{1};
 constexpr std::chrono::minutes sweep_every{10};
+/// For the apps of the process before; that one waits for a minute.
+constexpr std::chrono::seconds serve_within{50};
+/// The readiness endpoint's name among the sockets that are handed over. Those of apps have a space.
+constexpr const char* ready_name = "ready";
 
 log_level level_of(cluster::log_level level) {
   switch (level) {
@@ -46,6 +55,8 @@ log_level level_of(cluster::log_level level) {
 
 diagnostics failed(const cluster::refusal& why) { return {{.reason = why.reason}}; }
 
+std::string control_path(const data_folder& data) { return data.path() + "/control.sock"; }
+
 }  // namespace
 
 /// What is around the agent, made one after the other and ended in reverse.
@@ -56,6 +67,10 @@ struct cluster_node::impl {
   }
 
   tl::expected<void, diagnostics> start();
+  tl::expected<void, diagnostics> serve_all(const std::set<std::string>& apps);
+  void allow_upgrades();
+  [[nodiscard]] std::vector<listening_socket> hand_over();
+  void take_part_again();
   void lead_scripts();
   void tell(const cluster::topic_message& what);
   void work();
@@ -77,9 +92,12 @@ struct cluster_node::impl {
   std::unique_ptr<hearing_host> hearing;
   std::unique_ptr<cluster::agent> agent;
   std::optional<agent_way> way;
+  std::optional<troupe::upgrade> upgrading;  // Not the function of that name.
   std::optional<cluster_api> api;
   std::optional<admin_server> control;
   std::optional<admin_server> health;
+
+  std::atomic<bool> is_out = false;  ///< No other process took over, and the agent has not come back.
 
   // The worker: pushes, the list of nodes, sweeping.
   std::mutex mutex;  ///< Guards what follows.
@@ -122,7 +140,9 @@ class cluster_node::impl::hearing_host final : public cluster::host {
 };
 
 tl::expected<void, diagnostics> cluster_node::impl::start() {
-  auto taken = data_folder::take(options.data);
+  const bool takes_over = options.predecessor != nullptr && options.predecessor->is_there();
+  auto taken = takes_over ? data_folder::inherit(options.data, options.predecessor->take_lock())
+                          : data_folder::take(options.data);
   if (!taken) return tl::unexpected(diagnostics{taken.error()});
   data.emplace(std::move(*taken));
   auto opened = release_store::open(data->path());
@@ -133,6 +153,18 @@ tl::expected<void, diagnostics> cluster_node::impl::start() {
   audit.emplace(std::move(*audited));
   scripts = std::make_shared<net::live_cluster>(options.name);
   blobs.emplace(store->blobs());
+  std::vector<listening_socket> inherited;
+  std::set<std::string> apps;  // Of the process before.
+  net::unique_fd health_socket;
+  if (takes_over) inherited = options.predecessor->take_sockets();
+  std::erase_if(inherited, [&](const listening_socket& given) {
+    if (given.address != ready_name) {
+      apps.insert(cluster_host::app_of(given));
+      return false;
+    }
+    health_socket.reset(given.descriptor);
+    return true;
+  });
   node_options each;
   each.name = options.name;
   each.data = data->path();
@@ -147,7 +179,8 @@ tl::expected<void, diagnostics> cluster_node::impl::start() {
                                    .options = std::move(each),
                                    .data_folder = data->path(),
                                    .listening = options.listening,
-                                   .scripts = scripts});
+                                   .scripts = scripts,
+                                   .inherited = std::move(inherited)});
   hearing = std::make_unique<hearing_host>(*this);
   auto begun = cluster::agent::start(
       {.name = options.name,
@@ -170,30 +203,112 @@ tl::expected<void, diagnostics> cluster_node::impl::start() {
   agent = std::move(*begun);
   way.emplace(*agent, store->blobs());
   lead_scripts();
+  allow_upgrades();
   api.emplace(cluster_api::parts{.way = *way,
                                  .name = options.name,
                                  .host = &*host,
                                  .audit = &*audit,
                                  .log = &*log,
                                  .stands = [this] { return agent->stands(); },
-                                 .address = agent->address()});
+                                 .address = agent->address(),
+                                 .upgrading = upgrading ? &*upgrading : nullptr});
+  if (auto served = serve_all(apps); !served) return served;
   if (!options.ready.empty()) {
     auto answering = admin_server::open_tcp(options.ready, [this](const admin_request& asked) {
       return asked.path == "/" || asked.path == "/ready" || asked.path == "/v1/ready"
                  ? api->ready()
                  : admin_response{.status = 404, .body = "{\"error\":\"unknown_path\"}\n", .stream = {}};
-    });
+    }, std::move(health_socket));
     if (!answering) return tl::unexpected(diagnostics{answering.error()});
     health.emplace(std::move(*answering));
   }
   auto listening = admin_server::open(
-      data->path() + "/control.sock",
+      control_path(*data),
       [this](const admin_request& asked) { return api->answer(asked); });
   if (!listening) return tl::unexpected(diagnostics{listening.error()});
   control.emplace(std::move(*listening));
+  if (takes_over) {
+    if (auto owned = data->own(); !owned) return tl::unexpected(diagnostics{owned.error()});
+  }
   worker = std::thread([this] { work(); });
   return {};
 }
+
+// --- Another process takes over -----------------------------------------------------------------
+
+// What the process before served is to be served before that one leaves.
+tl::expected<void, diagnostics> cluster_node::impl::serve_all(const std::set<std::string>& apps) {
+  const auto deadline = std::chrono::steady_clock::now() + serve_within;
+  for (;;) {
+    std::set<std::string> lacking = apps;
+    for (const app_runner::view& each : host->apps()) {
+      if (each.release != 0) {
+        lacking.erase(each.app);
+      } else if (lacking.contains(each.app) && !each.problem.empty()) {
+        return tl::unexpected(diagnostics{{.reason = each.app + ": " + each.problem}});
+      }
+    }
+    if (lacking.empty()) return {};
+    if (std::chrono::steady_clock::now() > deadline) {
+      return tl::unexpected(diagnostics{{.reason = "app " + *lacking.begin() + " does not serve within " +
+                                                   std::to_string(serve_within.count()) + " s"}});
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+// The ports of the cluster and its history on the disk are one process's: this one leaves the cluster
+// before the other one starts, and serves its apps meanwhile.
+void cluster_node::impl::allow_upgrades() {
+  if (options.started_as == nullptr) return;
+  const socket_aside aside(control_path(*data));
+  upgrading.emplace(
+      *options.started_as,
+      troupe::upgrade::parts{.sockets = [this] { return hand_over(); },
+                     .lock = data->lock(),
+                     .before = [this, aside]() -> tl::expected<void, diagnostic> {
+                       if (auto begun = aside.begin(); !begun) return begun;
+                       agent->pause();
+                       return {};
+                     },
+                     .done =
+                         [this, aside] {
+                           aside.end();
+                           data->give_away();
+                           health.reset();  // It would answer for a node that leaves.
+                           host->stop(stop_mode::handed_over);
+                         },
+                     .failed =
+                         [this, aside] {
+                           aside.undo();
+                           if (auto owned = data->own(); !owned) {
+                             log->write(log_level::error, text(owned.error()));
+                           }
+                           take_part_again();
+                         },
+                     .deserted = {},
+                     .audit = &*audit,
+                     .log = [this]() -> const net::log_context& { return *log; }});
+}
+
+std::vector<listening_socket> cluster_node::impl::hand_over() {
+  std::vector<listening_socket> all = host->hand_over();
+  if (health) {
+    if (net::unique_fd copy = health->copy()) all.push_back({ready_name, copy.release()});
+  }
+  return all;
+}
+
+void cluster_node::impl::take_part_again() {
+  const auto again = agent->resume();
+  if (!again && !is_out) {
+    log->write(log_level::error, "cluster: this node is out, and tries again each second: " +
+                                     again.error().reason);
+  }
+  is_out = !again;
+}
+
+// --- Scripts ------------------------------------------------------------------------------------
 
 void cluster_node::impl::lead_scripts() {
   scripts->lead_to(
@@ -215,8 +330,10 @@ void cluster_node::impl::lead_scripts() {
       if (pushes.empty()) return;
       auto [what, done] = std::move(pushes.front());
       pushes.pop_front();
-      const bool stops = is_ending;
+      bool stops = is_ending;
       lock.unlock();
+      std::shared_lock<std::shared_mutex> change;
+      if (upgrading && !stops) stops = !(change = upgrading->change());
       done(stops ? R"({"error":"stopping","reason":"the node stops"})"
                  : push_folder(*way, what, options.key_folder, "node " + options.name, [this] {
                      const std::lock_guard guard(mutex);
@@ -247,6 +364,7 @@ void cluster_node::impl::work() {
       std::unique_lock lock(mutex);
       if (changed.wait_for(lock, list_every, [this] { return is_ending; })) return;
     }
+    if (is_out) take_part_again();
     refresh_list();
     if (std::chrono::steady_clock::now() < sweep_at) continue;
     sweep();
@@ -278,6 +396,9 @@ void cluster_node::impl::refresh_list() {
 
 // What no release of the history refers to any more.
 void cluster_node::impl::sweep() {
+  std::shared_lock<std::shared_mutex> change;
+  // The other process knows what is referred to.
+  if (upgrading && !(change = upgrading->change())) return;
   if (!blobs->may_sweep(std::chrono::steady_clock::now())) return;
   const auto state = agent->state();
   std::set<cluster::digest> trees;
@@ -337,7 +458,19 @@ cluster_node::~cluster_node() {
 
 void cluster_node::stop(stop_mode mode) { impl_->host->stop(mode); }
 int cluster_node::wait() { return impl_->host->wait(); }
-void cluster_node::reload() { impl_->host->reload(); }
+
+void cluster_node::reload() {
+  std::shared_lock<std::shared_mutex> change;
+  if (impl_->upgrading && !(change = impl_->upgrading->change())) {
+    return impl_->log->write(log_level::error, "another process of this node takes over");
+  }
+  impl_->host->reload();
+}
+
+void cluster_node::upgrade() {
+  if (!impl_->upgrading) return;
+  [[maybe_unused]] const auto logged = impl_->upgrading->perform({}, {impl_->options.name, "USR2"});
+}
 
 void cluster_node::reopen_logs() {
   impl_->host->reopen_logs();
@@ -347,7 +480,7 @@ void cluster_node::reopen_logs() {
 }
 
 const net::log_context& cluster_node::log() const { return *impl_->log; }
-const std::string& cluster_node::address() const { return impl_->agent->address(); }
+std::string cluster_node::address() const { return impl_->agent->address(); }
 
 std::vector<net::cluster_member> cluster_node::nodes() const {
   impl_->scripts->watch();

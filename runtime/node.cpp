@@ -419,6 +419,8 @@ swap_report node::activate(prepared_release&& release) {
   impl& self = *impl_;
   const auto made = std::move(release.state_);
   swap_report report = self.activate(*made);
+  // What nobody has a `listen` for is closed: its queue would fill and never be served.
+  self.inherited.clear();
   if (report.done && log().enabled(log_level::notice)) {
     char times[80];
     std::snprintf(times, sizeof times, "loaded in %.1f ms, swapped in %.2f ms", report.load_ms, report.swap_ms);

@@ -11,15 +11,16 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -31,6 +32,7 @@ using json = node_call::json;
 using clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds patience{30};
+constexpr std::chrono::seconds end_within{2};
 
 // A port that is free now, and the one behind it.
 std::uint16_t two_free_ports() {
@@ -51,15 +53,11 @@ std::uint16_t two_free_ports() {
   return 0;
 }
 
-/// The processes and the folder; their end is its end.
+/// The processes and the folder; their end is its end. Its functions may be called from two threads.
 class company {
  public:
   explicit company(std::string folder) : folder_(std::move(folder)) {}
-  ~company() {
-    end();
-    std::error_code error;
-    fs::remove_all(folder_, error);
-  }
+  ~company() { end(); }
   company(const company&) = delete;
   company& operator=(const company&) = delete;
 
@@ -71,23 +69,23 @@ class company {
     for (std::string& each : words) pointers.push_back(each.data());
     pointers.push_back(nullptr);
     const std::string log = folder_ + '/' + name + ".log";
-    posix_spawn_file_actions_t files;
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, log.c_str(),
-                                     O_WRONLY | O_CREAT | O_APPEND, 0600);
-    posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    // Ctrl-C is for this process, which tells the others.
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-    pid_t pid = 0;
-    const int error =
-        posix_spawn(&pid, "/proc/self/exe", &files, &attributes, pointers.data(), environ);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attributes);
-    if (error == 0) pids_.push_back(pid);
-    return error == 0;
+    const std::lock_guard lock(mutex_);
+    if (has_ended_) return false;
+    const pid_t parent = getpid();
+    const pid_t pid = fork();
+    if (pid == 0) {
+      // Ctrl-C is for the parent, which tells the others; if it is killed, they go with it.
+      setpgid(0, 0);
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() != parent) _exit(1);
+      const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+      dup2(out, STDOUT_FILENO);
+      dup2(out, STDERR_FILENO);
+      execv("/proc/self/exe", pointers.data());
+      _exit(127);
+    }
+    if (pid > 0) pids_.push_back(pid);
+    return pid > 0;
   }
 
   // Until its control socket answers. False: it has ended, or takes too long.
@@ -96,9 +94,13 @@ class company {
     while (clock::now() < most) {
       auto client = admin_client::connect(data_of(name), most);
       if (client && client->ask("GET", "/v1/cluster")) return true;
-      if (waitpid(pids_.back(), nullptr, WNOHANG) == pids_.back()) {
-        pids_.pop_back();
-        return false;
+      {
+        const std::lock_guard lock(mutex_);
+        if (has_ended_) return false;
+        if (waitpid(pids_.back(), nullptr, WNOHANG) == pids_.back()) {
+          pids_.pop_back();
+          return false;
+        }
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -106,17 +108,62 @@ class company {
   }
 
   void end() {
+    const std::lock_guard lock(mutex_);
+    has_ended_ = true;
     for (const pid_t pid : pids_) kill(pid, SIGTERM);
-    for (const pid_t pid : pids_) waitpid(pid, nullptr, 0);
+    // One that loads an app does not hear it before that is done, and nobody needs its data any more.
+    const auto most = clock::now() + end_within;
+    for (const pid_t pid : pids_) {
+      while (waitpid(pid, nullptr, WNOHANG) == 0) {
+        if (clock::now() > most) kill(pid, SIGKILL);
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    }
     pids_.clear();
+    std::error_code error;
+    fs::remove_all(folder_, error);
   }
 
+  [[nodiscard]] bool has_ended() {
+    const std::lock_guard lock(mutex_);
+    return has_ended_;
+  }
   [[nodiscard]] std::string data_of(const std::string& name) const { return folder_ + '/' + name; }
   [[nodiscard]] const std::string& folder() const { return folder_; }
 
  private:
-  std::string folder_;
+  const std::string folder_;
+  std::mutex mutex_;  ///< Guards what follows.
   std::vector<pid_t> pids_;
+  bool has_ended_ = false;
+};
+
+/// Ends all at a signal, at any time: a start and a push may take long.
+class ending {
+ public:
+  ending(signals& queue, company& all)
+      : queue_(queue), thread_([this, &all] {
+          for (;;) {
+            const auto event = queue_.next();
+            if (event.number == 0) return;
+            if (event.number != SIGINT && event.number != SIGTERM && event.number != SIGQUIT) continue;
+            all.end();
+            _exit(is_up_ ? exit_done : 128 + event.number);
+          }
+        }) {}
+  ~ending() {
+    if (!thread_.joinable()) return;
+    queue_.wake();
+    thread_.join();
+  }
+  /// From now on a signal is what is waited for.
+  void is_up() { is_up_ = true; }
+  void wait() { thread_.join(); }
+
+ private:
+  signals& queue_;
+  std::atomic<bool> is_up_ = false;
+  std::thread thread_;
 };
 
 std::string name_of(unsigned number) {
@@ -129,6 +176,11 @@ std::string name_of(unsigned number) {
 }  // namespace
 
 int local_cluster(const shared_flags& flags, unsigned nodes, const std::string& path) {
+  if (flags.port) {
+    complain(diagnostic{.reason = "--port is not for `troupe cluster up`",
+                        .hint = "its nodes take free ports, and it prints them"});
+    return exit_usage;
+  }
   std::string pattern = (fs::temp_directory_path() / "troupe-cluster-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) {
     complain(diagnostic{.reason = "no temporary folder can be made: " + pattern});
@@ -140,6 +192,7 @@ int local_cluster(const shared_flags& flags, unsigned nodes, const std::string& 
     return exit_refused;
   }
   company all(pattern);
+  ending at_signal(*queue, all);
   const std::uint16_t port = two_free_ports();
   const std::string address = "127.0.0.1:" + std::to_string(port);
   for (unsigned i = 0; i < nodes; ++i) {
@@ -149,6 +202,7 @@ int local_cluster(const shared_flags& flags, unsigned nodes, const std::string& 
                                          : std::vector<std::string>{"--join", address};
     if (flags.shards != 0) words.insert(words.end(), {"--shards", std::to_string(flags.shards)});
     if (!all.start(name, words) || !all.wait_for(name)) {
+      if (all.has_ended()) return exit_refused;  // Who ended it says so.
       std::string log;
       if (std::FILE* file = std::fopen((all.folder() + '/' + name + ".log").c_str(), "r")) {
         char bytes[4096];
@@ -191,14 +245,12 @@ int local_cluster(const shared_flags& flags, unsigned nodes, const std::string& 
       if (!flags.json) say("node " + name_of(i) + "  " + url + "  " + all.data_of(name_of(i)));
     }
   }
+  at_signal.is_up();
   if (flags.json)
     say(started.dump());
   else
     say("Ctrl-C ends it; `troupe nodes --node " + to_first.node + "` asks it");
-  for (;;) {
-    const auto event = queue->next();
-    if (event.number == SIGINT || event.number == SIGTERM || event.number == SIGQUIT) break;
-  }
+  at_signal.wait();
   return exit_done;
 }
 

@@ -9,9 +9,11 @@
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/shared_flags.hpp"
 #include "runtime/commands/terminal.hpp"
+#include "runtime/inheritance.hpp"
 #include "runtime/json_text.hpp"
 #include "runtime/serve.hpp"
 #include "runtime/signals.hpp"
+#include "runtime/upgrade.hpp"
 #include "troupe/cluster_node.hpp"
 
 #include <unistd.h>
@@ -68,7 +70,8 @@ int node_command(words arguments) {
        .help =
            "A node of a cluster, as a service: it joins, and serves what is pushed to the cluster, until "
            "it is told to stop (Ctrl-C, or TERM; QUIT lets requests end). HUP loads its releases anew, "
-           "USR1 opens its logs again. With its disk it serves on whether there is a controller or not.\n"
+           "USR1 opens its logs again, USR2 lets another binary take over. With its disk it serves on "
+           "whether there is a controller or not.\n"
            "Prints `listening on URL` for each listener of an app once it accepts.",
        .examples =
            "  troupe node --name a --controller --listen 10.0.0.1:7000\n"
@@ -111,8 +114,17 @@ int node_command(words arguments) {
        .default_name = host},
       arguments);
   if (!flags) return flags.error();
+  auto given = inheritance::receive();
+  if (!given) return refuse(*flags, {given.error()});
+  std::vector<std::string> words_again{"node"};
+  words_again.insert(words_again.end(), arguments.begin(), arguments.end());
+  const invocation started_as = invocation::of_this_process(std::move(words_again));
+  const auto give_up = [&](const diagnostics& problems, int status = exit_refused) {
+    given->refuse(problems);
+    return refuse(*flags, problems, status);
+  };
   const auto wrong = [&](std::string reason, std::string hint) {
-    return refuse(*flags, {{.reason = std::move(reason), .hint = std::move(hint)}}, exit_usage);
+    return give_up({{.reason = std::move(reason), .hint = std::move(hint)}}, exit_usage);
   };
   for (const std::string& each : labels) {
     const std::size_t equals = each.find('=');
@@ -122,9 +134,9 @@ int node_command(words arguments) {
     options.labels.insert_or_assign(each.substr(0, equals), each.substr(equals + 1));
   }
   const auto token_given = text_or_file("--token", token);
-  if (!token_given) return refuse(*flags, {token_given.error()}, exit_usage);
+  if (!token_given) return give_up({token_given.error()}, exit_usage);
   const auto store_given = text_or_file("--store", store);
-  if (!store_given) return refuse(*flags, {store_given.error()}, exit_usage);
+  if (!store_given) return give_up({store_given.error()}, exit_usage);
 
   options.name = flags->name;
   options.data = flags->data_path();
@@ -138,11 +150,13 @@ int node_command(words arguments) {
   options.listening = [&flags](const std::string& app, const std::vector<listener_info>& listeners) {
     announce(*flags, app, listeners);
   };
+  options.started_as = &started_as;
+  options.predecessor = &*given;
   auto node = cluster_node::start(std::move(options));
-  if (!node) return refuse(*flags, node.error());
+  if (!node) return give_up(node.error());
   cluster_node& running = **node;
   auto queue = signals::install();
-  if (!queue) return refuse(*flags, {queue.error()});
+  if (!queue) return give_up({queue.error()});
   if (flags->json) {
     say("{\"name\":" + json_string(flags->name) + ",\"address\":" +
         (running.address().empty() ? "null" : json_string(running.address())) + '}');
@@ -150,6 +164,7 @@ int node_command(words arguments) {
     say("node " + flags->name +
         (running.address().empty() ? " runs" : " is linked to at " + running.address()));
   }
+  given->ready();
   return serve(*queue, {.stop = [&running](stop_mode mode) { running.stop(mode); },
                         .wait = [&running] { return running.wait(); },
                         .reload = [&running]() -> tl::expected<void, diagnostics> {
@@ -157,7 +172,7 @@ int node_command(words arguments) {
                           return {};
                         },
                         .reopen_logs = [&running] { running.reopen_logs(); },
-                        .upgrade = {},
+                        .upgrade = [&running] { running.upgrade(); },
                         .log = [&running]() -> const net::log_context& { return running.log(); }});
 }
 

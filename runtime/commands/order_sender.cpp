@@ -37,18 +37,23 @@ void on_interrupt(int) {
   _exit(128 + SIGINT);
 }
 
-/// While it lives, Ctrl-C says that the order goes on.
+/// While it lives, Ctrl-C says that the order goes on; unless somebody handles Ctrl-C already.
 class interrupt_notice {
  public:
   explicit interrupt_notice(const std::string& id) {
     const std::string text = "\ninterrupted: the order goes on in the cluster\n  hint: `troupe push --outcome " +
                              id + "` says how it went\n";
     what_.size = text.copy(what_.text, sizeof what_.text);
+    struct sigaction now {};
+    sigaction(SIGINT, nullptr, &now);
+    is_ours_ = (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL;
+    if (!is_ours_) return;
     told_when_interrupted = &what_;
-    before_ = std::signal(SIGINT, on_interrupt);
+    std::signal(SIGINT, on_interrupt);
   }
   ~interrupt_notice() {
-    std::signal(SIGINT, before_);
+    if (!is_ours_) return;
+    std::signal(SIGINT, SIG_DFL);
     told_when_interrupted = nullptr;
   }
   interrupt_notice(const interrupt_notice&) = delete;
@@ -56,7 +61,7 @@ class interrupt_notice {
 
  private:
   interruption what_;
-  void (*before_)(int) = nullptr;
+  bool is_ours_ = false;
 };
 
 int status_of(const json& last) {

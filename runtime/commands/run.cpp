@@ -27,6 +27,7 @@
 #include "runtime/process.hpp"
 #include "runtime/serve.hpp"
 #include "runtime/signals.hpp"
+#include "runtime/socket_aside.hpp"
 #include "runtime/upgrade.hpp"
 #include "troupe/node.hpp"
 
@@ -212,34 +213,22 @@ int run_command(words arguments) {
       return give_up({done.error()});
   }
   const std::string control_path = data->path() + "/control.sock";
+  const socket_aside aside(control_path);
   around.upgrading.emplace(
       std::move(started_as),
       upgrade::parts{
           .sockets = [&served_node] { return served_node.listening_sockets(); },
           .lock = data->lock(),
-          // What took the name of the control socket and then failed must not leave this process
-          // without one.
-          .before = [control_path]() -> tl::expected<void, diagnostic> {
-            const std::string aside = control_path + ".oldbin";
-            unlink(aside.c_str());
-            if (link(control_path.c_str(), aside.c_str()) != 0 && errno != ENOENT) {
-              return tl::unexpected(
-                  diagnostic{.reason = system_error_text("link", control_path, errno)});
-            }
-            return {};
-          },
+          .before = [aside] { return aside.begin(); },
           .done =
               [&] {
-                unlink((control_path + ".oldbin").c_str());
+                aside.end();
                 data->give_away();
                 served_node.stop(stop_mode::handed_over);
               },
           .failed =
               [&] {
-                const std::string aside = control_path + ".oldbin";
-                // Two names of one file: rename() does nothing and leaves both.
-                std::ignore = rename(aside.c_str(), control_path.c_str());
-                unlink(aside.c_str());
+                aside.undo();
                 // The other one may have written its number before it failed.
                 if (auto owned = data->own(); !owned) {
                   log_all(served_node.log(), {owned.error()});

@@ -3,10 +3,14 @@
 // A cluster as an operator meets it: push, nodes, rollback, config, labels, canaries, nodes and
 // controllers that go and come back.
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -371,6 +375,95 @@ TEST(cluster, up_starts_one_on_this_machine_and_ends_it) {
   EXPECT_NE(up.out().find("2/2"), std::string::npos) << up.out();
   up.signal(SIGINT);
   EXPECT_EQ(up.wait(), 0);
+}
+
+// What `troupe cluster up` has printed of its nodes.
+struct shown_node {
+  endpoint where;
+  std::string data;
+};
+std::vector<shown_node> shown_by(const process& up) {
+  std::vector<shown_node> nodes;
+  std::istringstream lines(up.out());
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string node;
+    std::string name;
+    std::string url;
+    std::string data;
+    if (words >> node >> name >> url >> data && node == "node") nodes.push_back({endpoint::of(url), data});
+  }
+  return nodes;
+}
+
+/// Whether somebody listens there.
+bool is_taken(const endpoint& where) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(where.port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool taken = ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(fd);
+  return taken;
+}
+
+bool is_up(const process& up) {
+  return up.wait_for([](const std::string& out, const std::string&) {
+    return out.find("Ctrl-C ends it") != std::string::npos;
+  });
+}
+
+TEST(cluster, up_leaves_no_process_no_folder_and_no_port_behind_however_it_ends) {
+  temp_dir folder;
+  folder.write("app/nginx.conf", "events {}\nhttp { server { listen 8080; location / { return 200 up; } } }\n");
+  const process_options there{.environment = {{"TMPDIR", folder.path().string()}}};
+  const std::string app = (folder.path() / "app").string();
+  const std::vector<std::string> words{binary_under_test(), "cluster", "up", "3", app, "--shards", "1"};
+  for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
+    process up(words, there);
+    ASSERT_TRUE(is_up(up)) << up.out() << up.err();
+    const auto nodes = shown_by(up);
+    ASSERT_EQ(nodes.size(), 3u) << up.out();
+    for (const shown_node& each : nodes) EXPECT_EQ(test_client(each.where).get("/").body, "up");
+    const finished asked = run_troupe({"nodes", "--node", nodes[2].data});
+    EXPECT_EQ(asked.status, 0) << asked.err;
+    up.signal(signal);
+    EXPECT_EQ(up.wait(), signal == SIGKILL ? 128 + SIGKILL : 0);
+    for (const shown_node& each : nodes) {
+      EXPECT_TRUE(test_cluster::comes_true([&] { return !is_taken(each.where); }));
+    }
+    if (signal != SIGKILL) EXPECT_FALSE(std::filesystem::exists(nodes[0].data));
+  }
+}
+
+TEST(cluster, up_ends_at_ctrl_c_while_it_starts_or_pushes) {
+  temp_dir folder;
+  const std::string mark = (folder.path() / "loading").string();
+  folder.write("app/nginx.conf", "events {}\nhttp { init_by_lua_block { io.open('" + mark +
+                                     "', 'w'):close() ngx.sleep(60) } lua_init_timeout 60s;\n"
+                                     "server { listen 8080; location / { return 200 up; } } }\n");
+  const process_options there{.environment = {{"TMPDIR", folder.path().string()}}};
+  process up({binary_under_test(), "cluster", "up", "2", (folder.path() / "app").string()}, there);
+  ASSERT_TRUE(test_cluster::comes_true([&] { return std::filesystem::exists(mark); })) << up.err();
+  up.signal(SIGINT);
+  EXPECT_EQ(up.wait(), 128 + SIGINT);
+  for (const auto& each : std::filesystem::directory_iterator(folder.path())) {
+    EXPECT_FALSE(each.path().filename().string().starts_with("troupe-cluster-")) << each.path();
+  }
+}
+
+TEST(cluster, up_says_what_is_wrong_with_an_app_and_ends) {
+  temp_dir folder;
+  folder.write("app/nginx.conf", "events {}\nhttp { sever {} }\n");
+  const process_options there{.environment = {{"TMPDIR", folder.path().string()}}};
+  const finished bad = run_troupe({"cluster", "up", "2", (folder.path() / "app").string()}, there);
+  EXPECT_EQ(bad.status, 1);
+  EXPECT_NE(bad.err.find("nginx.conf:2: unknown directive \"sever\""), std::string::npos) << bad.err;
+  EXPECT_EQ(run_troupe({"cluster", "up", "2", (folder.path() / "none").string()}, there).status, 1);
+  EXPECT_EQ(run_troupe({"cluster", "up", "0", "app"}, there).status, 2);
+  EXPECT_EQ(run_troupe({"cluster", "up", "2"}, there).status, 2);
+  EXPECT_EQ(run_troupe({"cluster", "up", "2", "app", "--port", "8080"}, there).status, 2);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace troupe::tests {
 namespace {
 
 constexpr std::string_view announced = "listening on ";
+constexpr std::string_view app_port = "8080";  // Of each machine of a network of its own.
 
 }  // namespace
 
@@ -24,6 +25,11 @@ test_cluster::test_cluster(options how) : how_(std::move(how)) {
   for (unsigned i = 0; i < how_.nodes; ++i) start(std::string(1, static_cast<char>('a' + i)));
 }
 
+std::string test_cluster::address() const {
+  return how_.network != nullptr ? how_.network->address("a") + ":7000"
+                                 : "127.0.0.1:" + std::to_string(ports_.number());
+}
+
 std::string test_cluster::data(const std::string& name) const {
   return (folder_.path() / "nodes" / name).string();
 }
@@ -31,8 +37,9 @@ std::string test_cluster::data(const std::string& name) const {
 void test_cluster::start(const std::string& name, std::vector<std::string> more) {
   std::error_code ignored;
   std::filesystem::create_directories(folder_.path() / "nodes", ignored);
-  std::vector<std::string> words{binary_under_test(), "node",     "--name", name, "--data", data(name),
-                                 "--keys",            keys(),     "--port", "0",  "--shards", "1"};
+  std::vector<std::string> words{binary_under_test(), "node", "--name",   name, "--data", data(name),
+                                 "--keys",            keys(), "--shards", "1",  "--port"};
+  words.emplace_back(how_.network != nullptr ? app_port : "0");
   if (name == "a")
     words.insert(words.end(), {"--controller", "--listen", address()});
   else
@@ -41,6 +48,7 @@ void test_cluster::start(const std::string& name, std::vector<std::string> more)
     words.insert(words.end(), own->second.begin(), own->second.end());
   }
   words.insert(words.end(), more.begin(), more.end());
+  if (how_.network != nullptr) words = how_.network->on(name, std::move(words));
   nodes_[name] = std::make_unique<process>(std::move(words));
   const bool runs = nodes_[name]->wait_for([&](const std::string& out, const std::string&) {
     return out.find("node " + name) != std::string::npos;
@@ -90,6 +98,10 @@ std::vector<endpoint> test_cluster::listeners(const std::string& name) const {
 }
 
 std::string test_cluster::get(const std::string& name, std::string_view path) const {
+  if (how_.network != nullptr) {
+    const std::string url = "http://127.0.0.1:" + std::string(app_port) + std::string(path);
+    return run(how_.network->on(name, {"curl", "-s", "--max-time", "20", url})).out;
+  }
   const auto all = listeners(name);
   return all.empty() ? std::string() : test_client(all.back()).get(path).body;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A cluster as an operator has it: real `troupe node` processes on loopback, with keys, each with a data
-// folder in a temporary one. The first node, `a`, is the controller. Killed at the latest when the object
-// ends.
+// A cluster as an operator has it: real `troupe node` processes on loopback or on the machines of a
+// test_network, with keys, each with a data folder in a temporary one. The first node, `a`, is the
+// controller. Killed at the latest when the object ends.
 //
 // Source   docs/cluster.md.
 // Thread   the test's.
@@ -14,6 +14,7 @@
 #include "tests/support/free_port.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tests/support/test_network.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -30,6 +31,8 @@ namespace troupe::tests {
 class test_cluster {
  public:
   struct options {
+    /// Each node on the machine of its name; a's address is that machine's, port 7000. Outlives this.
+    const test_network* network = nullptr;
     unsigned nodes = 3;     ///< a, b, c …
     bool has_keys = true;
     std::map<std::string, std::vector<std::string>> flags = {};  ///< Further words, by node.
@@ -45,7 +48,7 @@ class test_cluster {
   [[nodiscard]] std::string data(const std::string& name) const;
   [[nodiscard]] std::string keys() const { return (folder_.path() / "keys").string(); }
   /// Where the controller is linked to.
-  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(ports_.number()); }
+  [[nodiscard]] std::string address() const;
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
 
   /// An app folder whose `/` says this.

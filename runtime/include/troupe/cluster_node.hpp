@@ -35,6 +35,9 @@
 
 namespace troupe {
 
+class inheritance;
+struct invocation;
+
 struct cluster_node_options {
   std::string name;
   std::string data;    ///< The data folder, made if needed; one process at a time has it.
@@ -57,6 +60,12 @@ struct cluster_node_options {
   std::map<std::string, std::string, std::less<>> values;
   std::vector<const conf::directive_module*> modules;
 
+  // Another binary takes over (docs/cluster.md, "Upgrades").
+  /// How this process was started; null: nobody takes over from it. Outlives the node.
+  const invocation* started_as = nullptr;
+  /// What the process before gave to this one; null or not there: it begins alone.
+  inheritance* predecessor = nullptr;
+
   /// Whenever an app has begun to serve, or serves another release.
   std::function<void(const std::string& app, const std::vector<listener_info>&)> listening;
 };
@@ -64,7 +73,8 @@ struct cluster_node_options {
 class cluster_node {
  public:
   /// When it returns, the node is linked as its options say and serves, or begins to serve, the last
-  /// state that its disk has, whether there is a controller or not.
+  /// state that its disk has, whether there is a controller or not. After another process it serves
+  /// all that that one did.
   [[nodiscard]] static tl::expected<std::unique_ptr<cluster_node>, diagnostics> start(
       cluster_node_options options);
   ~cluster_node();
@@ -76,10 +86,13 @@ class cluster_node {
   int wait();
   void reload();
   void reopen_logs();
+  /// Starts the binary that lies where this one was started from, and leaves when it serves; else all
+  /// stays as it is. Logged; returns when that is known.
+  void upgrade();
   [[nodiscard]] const net::log_context& log() const;
 
   /// host:port as bound; empty: nothing is.
-  [[nodiscard]] const std::string& address() const;
+  [[nodiscard]] std::string address() const;
 
   // The cluster: as troupe.cluster of Lua.
   [[nodiscard]] std::vector<net::cluster_member> nodes() const;
