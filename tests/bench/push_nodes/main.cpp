@@ -224,10 +224,11 @@ void hang(world& of, int count) {
   print_times("one_hangs", deliver(true));
   std::vector<double> first;
   for (int i = 0; i < 20; ++i) {
+    std::this_thread::sleep_for(300ms);  // or it was not away but late
     all.nodes[1].thaw();
     // Until it has taken all and is waited for again.
     std::this_thread::sleep_for(1500ms);
-    for (int j = 0; j < 3; ++j) all.config(j);
+    for (int j = 0; j < 10; ++j) all.config(j);
     all.nodes[1].freeze();
     first.push_back(all.config(0));
   }
@@ -258,6 +259,7 @@ void hostile(world& of, int count) {
   const double seconds = ms_since(begun) / 1e3;
   print_times("before", before);
   print_times("during", during);
+  print_number("attempts", static_cast<double>(all.seen.attempts));
   print_number("attempts_a_second", static_cast<double>(all.seen.attempts - made) / seconds);
   print_number("controller_cores", (all.controller.cpu_seconds() - cpu) / seconds);
 }
