@@ -138,6 +138,7 @@ void agent_core::follow(instant now) {
   how.node = how_.name;
   if (keys_.has_keys) how.keys = keys_.links;
   how.log = how_.log;
+  how.is_told_what_is_ready = true;
   upper_ = std::make_unique<upper_socket>(
       *context_, std::move(how),
       upper_socket::handlers{.on_link =

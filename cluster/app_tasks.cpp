@@ -78,6 +78,12 @@ void app_tasks::say(const answer& what, ack_step good) {
   how_.acknowledge(std::move(ack));
 }
 
+/// An activation that failed before may be the one to do again, in another history.
+void app_tasks::is_well(task& of) {
+  of.trouble.clear();
+  of.failed_seq = 0;
+}
+
 /// Whoever begins something else for the app instead calls this before.
 void app_tasks::drop(task& of) {
   // The host does what it was given, in turn, even if nobody wants it any more.
@@ -91,7 +97,7 @@ void app_tasks::reconcile(const cluster_state& state, instant now) {
     // Of a history that this is not any more.
     if (state.apps().contains(app)) continue;
     if (of.now) drop(of);
-    of.trouble.clear();
+    is_well(of);
   }
   for (const auto& entry : state.apps()) {
     const std::string& app = entry.first;
@@ -112,7 +118,7 @@ void app_tasks::reconcile(const cluster_state& state, instant now) {
         say(*of.activate, ack_step::active);
       }
       of.serving_seq = active->seq;
-      of.trouble.clear();
+      is_well(of);
     } else if (active != nullptr) {
       const bool is_under_way = of.now && of.now->what == kind::activate;
       const bool has_failed = of.failed_seq == active->seq && now < of.again;
@@ -240,7 +246,7 @@ void app_tasks::finish(const std::string& app, task& of, host::result how) {
     of.serving_seq = done.seq;
     of.is_unsure = false;  // what it was given before is done
     of.prepared.reset();
-    of.trouble.clear();
+    is_well(of);
   } else {
     of.failed_seq = done.seq;
     of.again = now_ + activation_again;

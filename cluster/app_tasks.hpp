@@ -96,6 +96,7 @@ class app_tasks {
   void begin(const std::string& app, task& of, const app_state& state, operation what, instant now);
   void go_on(const std::string& app, task& of);
   void finish(const std::string& app, task& of, host::result how);
+  static void is_well(task& of);
   void drop(task& of);
   void say(const answer& what, ack_step good);
   [[nodiscard]] bool is_mine(const selector& who) const {

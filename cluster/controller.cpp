@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/controller.hpp"
 
+#include "cluster/ack_pace.hpp"
 #include "cluster/history_server.hpp"
 #include "cluster/load_state.hpp"
 #include "cluster/manifest.hpp"
@@ -74,6 +75,7 @@ struct controller::impl {
   read_through_blobs served;
   uploads sent;
   membership members;
+  ack_pace pace;
   peer_names names;
   std::deque<waiting> queue;
   std::set<order_id> queued;
@@ -256,7 +258,8 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
     } else if (const auto* value = std::get_if<config_order>(&taken.body)) {
       to = value->scope;
     }
-    underway begun{push_progress(taken, in, is_two_step, to, policy, members, clock),
+    underway begun{push_progress(taken, in, is_two_step, to, policy, members, pace,
+                                 clock),
                    std::move(tellers), clock, true};
     pushes.try_emplace(id, std::move(begun));
     advance(id);
@@ -380,7 +383,10 @@ void controller::impl::cut_those_gone(const std::map<std::string, std::string>& 
     if (curve.empty() || now.contains(curve)) continue;
     say(log_level::notice, "cluster: the links of " + name + " are cut: its key is revoked");
     names.erase(curve);
-    if (!state.members().contains(name)) members.remove(name);
+    if (!state.members().contains(name)) {
+      members.remove(name);
+      pace.forget(name);
+    }
     lower.cut(curve);
   }
 }
@@ -483,12 +489,18 @@ void controller::impl::on_acks(const peer_id& from, const acknowledgements& what
   std::set<order_id> touched;
   for (const acknowledgement& ack : what.list) {
     const auto push = pushes.find(ack.push);
-    if (push == pushes.end()) continue;
+    const bool was_behind = pace.is_behind(ack.node);
+    if (push == pushes.end() && !was_behind) continue;
     if (!names.may_speak_for(state, from, ack.node)) {
       deny(from, 0, "an acknowledgement for another node, " + ack.node);
       continue;
     }
     members.hear(ack.node, clock);
+    if (was_behind) pace.came_after_all(ack.node, clock);
+    if (push == pushes.end()) {
+      answered.came_after_all(ack);
+      continue;
+    }
     if (!push->second.progress.acknowledge(ack, clock)) continue;
     push->second.is_news = true;
     touched.insert(ack.push);

@@ -15,6 +15,10 @@ namespace troupe::cluster {
 namespace {
 
 constexpr std::size_t max_addresses = 16'384;
+constexpr std::size_t max_unheard = 256;
+constexpr std::chrono::seconds unheard_for{1};
+/// An address is cut so often before it is not heard.
+constexpr std::size_t cuts_before = 10;
 constexpr double price_of_nothing = 9;  // beside the one for the connection itself
 
 std::size_t descriptor_limit() {
@@ -92,12 +96,14 @@ void gate::on_accepted(int descriptor, instant now) {
   refill(all_, how_.rate_in_all, how_.burst_in_all, now);
   if (its.unproven >= how_.unproven_per_address || its.tokens < 1) {
     refuse(descriptor, address, "too many from this address that prove nothing", now);
+    if (its.tokens < 1 && ++its.cut_in_a_row >= cuts_before) close_ears(address, now);
     return;
   }
   if (unproven_ >= how_.unproven_in_all || all_.tokens < 1) {
     refuse(descriptor, address, "too many at once that have proven nothing yet", now);
     return;
   }
+  its.cut_in_a_row = 0;
   its.tokens -= 1;
   all_.tokens -= 1;
   ++its.unproven;
@@ -134,6 +140,21 @@ void gate::proven(int descriptor, instant now) {
   all_.tokens = std::min(all_.tokens + 1, how_.burst_in_all);
 }
 
+void gate::close_ears(const std::string& address, instant now) {
+  if (!how_.hear_nothing_from || unheard_.size() >= max_unheard) return;
+  if (!unheard_.emplace(address, now + unheard_for).second) return;
+  std::vector<std::string> all;
+  for (const auto& [name, until] : unheard_) all.push_back(name);
+  how_.hear_nothing_from(all);
+}
+
+void gate::open_ears(instant now) {
+  if (std::erase_if(unheard_, [now](const auto& one) { return one.second <= now; }) == 0) return;
+  std::vector<std::string> all;
+  for (const auto& [name, until] : unheard_) all.push_back(name);
+  how_.hear_nothing_from(all);
+}
+
 void gate::on_accept_failed(instant now) {
   if (!spares_.empty()) {
     log_.line("no descriptor is left: new connections are cut", now);
@@ -143,6 +164,7 @@ void gate::on_accept_failed(instant now) {
 }
 
 void gate::tick(instant now) {
+  open_ears(now);
   if (take_spares_at_ && now >= *take_spares_at_) {
     take_spares_at_.reset();
     take_spares();
@@ -153,7 +175,9 @@ void gate::tick(instant now) {
 }
 
 gate::instant gate::next_tick() const noexcept {
-  return take_spares_at_.value_or(instant::max());
+  instant first = take_spares_at_.value_or(instant::max());
+  for (const auto& [address, until] : unheard_) first = std::min(first, until);
+  return first;
 }
 
 void gate::forget_calm_addresses(instant now) {

@@ -4,6 +4,8 @@
 // prove itself, by a first message that its key may send; an address that opens many that do not is
 // cut off before the handshake, and near the limit of descriptors so is everybody new.
 //
+// An address that goes on while it is cut off is not heard at all for a second.
+//
 // What a connection costs comes back when it proves itself, so that a thousand nodes of one address
 // may join at once; one that ends without costs ten times as much.
 //
@@ -22,6 +24,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -46,6 +49,8 @@ class gate {
     /// Tests: the peer's address, and how a connection is cut.
     std::function<std::string(int)> address_of;
     std::function<void(int)> cut;
+    /// All those that are not to be heard for now; none: everybody is.
+    std::function<void(const std::vector<std::string>&)> hear_nothing_from;
   };
   explicit gate(options how);
 
@@ -72,6 +77,7 @@ class gate {
     instant filled{};
     std::size_t unproven = 0;
     std::size_t open = 0;
+    std::size_t cut_in_a_row = 0;
   };
   struct connection {
     std::string address;
@@ -79,6 +85,8 @@ class gate {
   };
   void refill(bucket& one, double rate, double burst, instant now) const;
   void refuse(int descriptor, const std::string& address, std::string_view why, instant now);
+  void close_ears(const std::string& address, instant now);
+  void open_ears(instant now);
   void forget_calm_addresses(instant now);
   void take_spares();
 
@@ -86,6 +94,7 @@ class gate {
   bounded_log log_;
   std::unordered_map<int, connection> connections_;
   std::unordered_map<std::string, bucket> addresses_;
+  std::map<std::string, instant> unheard_;  ///< Until when.
   bucket all_;
   std::size_t unproven_ = 0;
   std::uint64_t cut_ = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/lower_sockets.hpp"
 
+#include "cluster/address_filter.hpp"
+
 #include <zmq.h>
 
 #include <algorithm>
@@ -16,7 +18,7 @@ constexpr int zap_enforce_domain = 93;  // hidden behind libzmq's draft macro, t
 constexpr long long max_request = 1024 * 1024;
 constexpr long long max_subscription = 64 * 1024;
 constexpr int watched_events =
-    ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_DISCONNECTED;
+    ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_DISCONNECTED;
 constexpr std::size_t requests_a_turn = 256;
 
 std::string hex(std::string_view bytes) {
@@ -37,7 +39,7 @@ lower_sockets::lower_sockets(const zmq_context& context, const class zap& zap, o
       zap_(zap),
       how_(std::move(how)),
       then_(std::move(then)),
-      gate_(how_.limits),
+      gate_(with_ears(how_.limits)),
       strangers_(how_.log, log_level::warn) {
   if (!how_.limits.cut) {
     how_.limits.cut = [](int descriptor) { shutdown(descriptor, SHUT_RDWR); };
@@ -129,7 +131,20 @@ tl::expected<void, refusal> lower_sockets::bind_announcements(std::uint16_t port
   return {};
 }
 
+gate::options lower_sockets::with_ears(gate::options limits) {
+  limits.hear_nothing_from = [this](const auto& addresses) { hear_nothing_from(addresses); };
+  return limits;
+}
+
+void lower_sockets::hear_nothing_from(const std::vector<std::string>& addresses) {
+  unheard_ = addresses;
+  for (const int listener : {requests_listener_, announcements_listener_}) {
+    if (listener >= 0) cluster::hear_nothing_from(listener, addresses);
+  }
+}
+
 void lower_sockets::close_announcements() {
+  announcements_listener_ = -1;
   announcements_monitor_ = zmq_monitor();
   announcements_ = zmq_socket();
   for (auto at = by_descriptor_.begin(); at != by_descriptor_.end();) {
@@ -347,9 +362,13 @@ void lower_sockets::on_closed(int descriptor, instant now) {
   if (its->second.requests.empty() && its->second.announcements.empty()) peers_.erase(its);
 }
 
-void lower_sockets::watch(zmq_monitor& monitor, instant now) {
+void lower_sockets::watch(zmq_monitor& monitor, int& listener, instant now) {
   while (const auto event = monitor.next()) {
     switch (event->what) {
+      case ZMQ_EVENT_LISTENING:
+        listener = event->value;
+        if (!unheard_.empty()) cluster::hear_nothing_from(listener, unheard_);
+        break;
       case ZMQ_EVENT_ACCEPTED:
         on_closed(event->value, now);
         ended_.erase(event->value);
@@ -386,8 +405,8 @@ void lower_sockets::pump(instant now) {
   }
   has_more_ = requests.size() == requests_a_turn || subscriptions.size() == requests_a_turn;
   ended_.clear();
-  watch(requests_monitor_, now);
-  watch(announcements_monitor_, now);
+  watch(requests_monitor_, requests_listener_, now);
+  watch(announcements_monitor_, announcements_listener_, now);
   // A connection that has ended already is nothing to remember.
   const auto forget_ended = [&](zmq_received& one) {
     if (ended_.contains(one.descriptor)) one.descriptor = -1;

@@ -37,7 +37,9 @@ class lower_sockets final : public lower_links, public loop_source {
     std::optional<curve_pair> keys;  ///< None: a cluster without keys.
     gate::options limits;
     log_function log;
-    std::chrono::milliseconds heartbeat{3'000};
+    /// Each pong that comes has libzmq go through the timers of all connections that are due before
+    /// its own: these are few only if the heartbeats are further apart than their time-out is long.
+    std::chrono::milliseconds heartbeat{15'000};
     std::chrono::milliseconds heartbeat_timeout{10'000};
     std::chrono::milliseconds handshake{10'000};
     /// How long a connection that was cut may take to end before the announcement socket is bound
@@ -89,7 +91,9 @@ class lower_sockets final : public lower_links, public loop_source {
   [[nodiscard]] tl::expected<void, refusal> bind_announcements(std::uint16_t port);
   void close_announcements();
   void bind_announcements_later(instant now);
-  void watch(zmq_monitor& monitor, instant now);
+  void watch(zmq_monitor& monitor, int& listener, instant now);
+  void hear_nothing_from(const std::vector<std::string>& addresses);
+  [[nodiscard]] gate::options with_ears(gate::options limits);
   void on_request(zmq_received& got, instant now);
   void on_subscription(const zmq_received& got, instant now);
   [[nodiscard]] bool may(link_role role, const message& what) const;
@@ -109,6 +113,8 @@ class lower_sockets final : public lower_links, public loop_source {
   bounded_log strangers_;
   zmq_socket requests_, announcements_;
   zmq_monitor requests_monitor_, announcements_monitor_;
+  int requests_listener_ = -1, announcements_listener_ = -1;  ///< Descriptors; -1: not known.
+  std::vector<std::string> unheard_;                          ///< Addresses.
   std::unordered_map<peer_id, peer> peers_;
   struct owner {
     peer_id who;

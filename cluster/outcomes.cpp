@@ -53,6 +53,15 @@ void outcomes::keep(progress outcome) {
   if (kept_.size() > max_kept) kept_.pop_front();
 }
 
+void outcomes::came_after_all(const acknowledgement& ack) {
+  const auto found = std::find_if(kept_.begin(), kept_.end(),
+                                  [&](const progress& one) { return one.id == ack.push; });
+  if (found == kept_.end() || ack.step != ack_step::applied) return;
+  for (node_progress& one : found->nodes) {
+    if (one.name == ack.node && one.state == node_outcome::behind) one.state = node_outcome::active;
+  }
+}
+
 std::optional<progress> outcomes::find(const order_id& id, const cluster_state& state) const {
   const auto found = std::find_if(kept_.begin(), kept_.end(),
                                   [&](const progress& one) { return one.id == id; });

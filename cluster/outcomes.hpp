@@ -19,6 +19,8 @@ namespace troupe::cluster {
 class outcomes {
  public:
   void keep(progress outcome);
+  /// A node that was left behind has acknowledged after all.
+  void came_after_all(const acknowledgement& ack);
   /// None: it is not known, and may be done.
   [[nodiscard]] std::optional<progress> find(const order_id& id, const cluster_state& state) const;
 

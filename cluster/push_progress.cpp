@@ -2,6 +2,7 @@
 #include "cluster/push_progress.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace troupe::cluster {
 namespace {
@@ -16,14 +17,17 @@ constexpr auto apply_deadline = 10s;
 }  // namespace
 
 push_progress::push_progress(const order& what, const change& in, bool is_two_step, selector to,
-                             push_policy policy, const membership& members, instant now)
+                             push_policy policy, const membership& members, ack_pace& pace,
+                             instant now)
     : id_(what.id),
       app_(what.app),
       release_(in.release),
       is_two_step_(is_two_step),
+      is_value_(std::holds_alternative<config_order>(what.body)),
       to_(std::move(to)),
       policy_(std::move(policy)),
       step_(is_two_step ? step::preparing : step::applying),
+      pace_(pace),
       begun_(now) {
   if (const auto* release = std::get_if<release_order>(&what.body)) manifest_ = release->manifest;
   if (const auto* back = std::get_if<rollback_order>(&what.body)) release_ = back->release;
@@ -38,6 +42,9 @@ void push_progress::begin(const change& what, instant now) {
   repeat_after_ = first_repeat;
   repeat_at_ = now + repeat_after_;
   repeat_by_ = now + longest_repeat;
+  answered_ = 0;
+  progress_at_ = pause_began_ = now;
+  look_again_ = instant::max();
 }
 
 double push_progress::ms_since_begin(instant now) const {
@@ -58,9 +65,14 @@ push_progress::counts push_progress::count(const membership& members, instant no
   return result;
 }
 
+bool push_progress::is_open(const std::string& name, const node& one, const membership& members,
+                            instant now) const {
+  return one.is_due && members.is_live(name, now) && !(is_value_ && pace_.is_behind(name));
+}
+
 bool push_progress::waits_for_somebody(const membership& members, instant now) {
   const auto is_open = [&](const auto& entry) {
-    return entry.second.is_due && members.is_live(entry.first, now);
+    return this->is_open(entry.first, entry.second, members, now);
   };
   // Once around, from the one that was waited for last.
   const auto last = nodes_.lower_bound(waited_for_);
@@ -68,6 +80,35 @@ bool push_progress::waits_for_somebody(const membership& members, instant now) {
   if (found == nodes_.end()) found = std::find_if(nodes_.begin(), last, is_open);
   if (found == nodes_.end() || (found == last && !is_open(*found))) return false;
   waited_for_ = found->first;
+  return true;
+}
+
+bool push_progress::leaves_rest_behind(const membership& members, instant now) {
+  if (!is_value_ || now < look_again_) return false;
+  // Not called when it should have been: this process was not run, and what came meanwhile may not
+  // have been read yet.
+  if (now > look_again_ + ack_pace::least / 2) {
+    progress_at_ = now;
+    look_again_ = now + ack_pace::least;
+    return false;
+  }
+  std::chrono::nanoseconds patience = ack_pace::least;
+  std::vector<const std::string*> late;
+  for (const auto& [name, one] : nodes_) {
+    if (!is_open(name, one, members, now)) continue;
+    late.push_back(&name);
+    patience = std::max(patience, pace_.patience(name));
+  }
+  // Many that are late at once have a reason in common, which need not be theirs; when most are, it
+  // is everybody's.
+  if (late.size() > answered_) {
+    look_again_ = instant::max();
+    return false;
+  }
+  patience = std::min<std::chrono::nanoseconds>(patience * late.size(), ack_pace::unknown);
+  look_again_ = progress_at_ + patience;
+  if (now < look_again_) return false;
+  for (const std::string* name : late) pace_.left_behind(*name, progress_at_);
   return true;
 }
 
@@ -101,7 +142,10 @@ push_progress::decision push_progress::decide(const membership& members, instant
       break;
     case step::activating:
     case step::applying:
-      if (now >= step_ends_ || !waits_for_somebody(members, now)) result.what = verdict::done;
+      if (now >= step_ends_ || !waits_for_somebody(members, now) ||
+          leaves_rest_behind(members, now)) {
+        result.what = verdict::done;
+      }
       break;
     case step::aborting:
       result.what = verdict::done;
@@ -225,6 +269,13 @@ bool push_progress::acknowledge(const acknowledgement& ack, instant now) {
   // While others answer, those that have not are no later than the machines are busy: to repeat it to
   // hundreds of them would keep these busy for longer.
   repeat_at_ = std::max(repeat_at_, std::min(now + first_repeat, repeat_by_));
+  ++answered_;
+  if (is_value_) {
+    // What comes together was late together.
+    if (now != progress_at_) pause_began_ = std::exchange(progress_at_, now);
+    pace_.acknowledged(ack.node, now - pause_began_);
+    look_again_ = now + ack_pace::least;
+  }
   if (step_ == step::preparing) {
     one.state = node_outcome::ready;
     one.prepared_ms = ms_since_begin(now);
@@ -255,7 +306,7 @@ std::vector<std::string> push_progress::to_repeat(instant now) {
 
 instant push_progress::next_tick() const {
   if (step_ == step::done || step_ == step::aborting) return instant::max();
-  return std::min(repeat_at_, step_ends_);
+  return std::min({repeat_at_, step_ends_, look_again_});
 }
 
 progress push_progress::report(const membership& members, instant now) const {
@@ -273,7 +324,9 @@ progress push_progress::report(const membership& members, instant now) const {
     } else if (one.state == node_outcome::waiting && !members.is_live(name, now)) {
       line.state = node_outcome::unreachable;
     }
-    if (line.state != node_outcome::active) is_whole = false;
+    const bool is_left_behind =
+        is_value_ && line.state == node_outcome::behind && pace_.is_behind(name);
+    if (line.state != node_outcome::active && !is_left_behind) is_whole = false;
     result.nodes.push_back(std::move(line));
   }
   if (is_aborted_) {

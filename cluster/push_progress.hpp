@@ -6,11 +6,15 @@
 // It decides nothing by itself twice: decide() says what to do next, and is told when that was
 // done.
 //
+// A value waits for nobody who is far later than the others (ack_pace): such a node is reported as
+// behind, and the value as applied.
+//
 // Source   docs/cluster.md, "A push".
 // Thread   cluster.
 // Called   by cluster/controller.
 #pragma once
 
+#include "cluster/ack_pace.hpp"
 #include "cluster/canary_gate.hpp"
 #include "cluster/membership.hpp"
 #include "cluster/order.hpp"
@@ -24,7 +28,7 @@ class push_progress {
  public:
   /// @param is_two_step  else it is done when all have acknowledged `applied`.
   push_progress(const order& what, const change& in, bool is_two_step, selector to,
-                push_policy policy, const membership& members, instant now);
+                push_policy policy, const membership& members, ack_pace& pace, instant now);
 
   enum class step { preparing, canary, watching, activating, applying, aborting, done };
   enum class verdict { wait, activate_canary, activate_all, abort, done };
@@ -75,7 +79,11 @@ class push_progress {
   };
   /// Whether a live node has not answered the present change. Looks at each node about once, not
   /// once for each acknowledgement.
+  [[nodiscard]] bool is_open(const std::string& name, const node& one, const membership& members,
+                             instant now) const;
   [[nodiscard]] bool waits_for_somebody(const membership& members, instant now);
+  /// Of a value: whether all that have not answered are later than they can be if they are well.
+  [[nodiscard]] bool leaves_rest_behind(const membership& members, instant now);
   [[nodiscard]] counts count(const membership& members, instant now) const;
   [[nodiscard]] decision decide_prepare(const membership& members, instant now);
   [[nodiscard]] decision decide_canary(const membership& members, instant now);
@@ -88,6 +96,7 @@ class push_progress {
   std::string app_;
   std::uint32_t release_ = 0;
   bool is_two_step_;
+  bool is_value_;
   selector to_;
   push_policy policy_;
   digest manifest_;
@@ -95,6 +104,11 @@ class push_progress {
   bool is_decided_ = false;  ///< What decide() said last is being done.
   change present_;
   std::map<std::string, node> nodes_;
+  ack_pace& pace_;
+  std::size_t answered_ = 0;  ///< Acknowledgements of the present change.
+  instant progress_at_;       ///< The last one of these.
+  instant pause_began_;       ///< The last one before those that came with it.
+  instant look_again_ = instant::max();  ///< Whether the rest is late.
   std::string waited_for_;  ///< A node that was live and had not answered; empty: look for one.
   instant begun_;
   instant step_ends_;

@@ -101,7 +101,7 @@ tl::expected<upper_socket::link, refusal> upper_socket::make(int type, const upp
     set(ZMQ_SUBSCRIBE, std::string_view(std::string(topic_node_prefix) + how_.node));
     if (!done) return tl::unexpected(done.error());
   }
-  return link{std::move(*socket), std::move(*monitor), false};
+  return link{std::move(*socket), std::move(*monitor)};
 }
 
 void upper_socket::open(instant now) {
@@ -129,6 +129,7 @@ void upper_socket::open(instant now) {
 
 void upper_socket::close(instant now) {
   // What came before still counts.
+  announcements_.has_messages = requests_.has_messages = true;
   drain(announcements_, true);
   drain(requests_, false);
   announcements_ = link();
@@ -175,6 +176,9 @@ void upper_socket::fail(const std::string& why, bool refused, instant now) {
 }
 
 bool upper_socket::watch(link& one, instant now) {
+  // Until it is up, since that has to be known before the first message is handled.
+  if (one.up && how_.is_told_what_is_ready && !one.has_events) return true;
+  one.has_events = false;
   while (const auto event = one.monitor.next()) {
     switch (event->what) {
       case ZMQ_EVENT_CONNECTED:
@@ -208,6 +212,8 @@ bool upper_socket::watch(link& one, instant now) {
 
 void upper_socket::drain(link& one, bool announced) {
   if (!one.socket.is_open()) return;
+  if (how_.is_told_what_is_ready && !one.has_messages) return;
+  one.has_messages = false;
   while (auto got = one.socket.receive()) {
     std::size_t bytes = 0;
     for (const std::string& frame : got->frames) bytes += frame.size();
@@ -283,6 +289,16 @@ void upper_socket::handles(std::vector<void*>& to) const {
   for (void* one : {announcements_.socket.handle(), announcements_.monitor.handle(),
                     requests_.socket.handle(), requests_.monitor.handle()}) {
     if (one != nullptr) to.push_back(one);
+  }
+}
+
+void upper_socket::on_ready(void* handle) {
+  for (link* one : {&announcements_, &requests_}) {
+    if (handle == one->socket.handle()) one->has_messages = true;
+    if (handle != one->monitor.handle()) continue;
+    one->has_events = true;
+    // The last messages of a link are handled before its end.
+    announcements_.has_messages = requests_.has_messages = true;
   }
 }
 

@@ -55,6 +55,8 @@ class upper_socket final : public upper_link, public loop_source {
     std::chrono::milliseconds back_off{100};  ///< After a refused handshake; doubled each time …
     std::chrono::milliseconds back_off_most{5'000};  ///< … up to this.
     std::chrono::milliseconds handshake{10'000};
+    /// Who pumps it calls on_ready() before: what has nothing is not looked at then.
+    bool is_told_what_is_ready = false;
   };
   struct handlers {
     std::function<void(bool up, instant)> on_link;
@@ -76,6 +78,7 @@ class upper_socket final : public upper_link, public loop_source {
   void unsubscribe(const std::string& topic);
 
   void handles(std::vector<void*>& to) const override;
+  void on_ready(void* handle) override;
   void pump(instant now) override;
   [[nodiscard]] instant next_tick() const override;
 
@@ -101,6 +104,8 @@ class upper_socket final : public upper_link, public loop_source {
     zmq_socket socket;
     zmq_monitor monitor;
     bool up = false;
+    bool has_messages = true;  ///< As far as is known.
+    bool has_events = true;    ///< Of its monitor.
   };
   struct incoming {
     bool announced = false;

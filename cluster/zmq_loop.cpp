@@ -79,6 +79,7 @@ void zmq_loop::do_tasks() {
 
 void zmq_loop::turns() {
   std::vector<void*> handles;
+  std::vector<loop_source*> owners;  // of these
   std::vector<zmq_pollitem_t> items;
   bool is_last = false;
   unsigned turns_of_window = 0;
@@ -86,8 +87,10 @@ void zmq_loop::turns() {
   while (!is_last) {
     auto until = loop_source::instant::max();
     handles.clear();
-    for (const loop_source* one : sources_) {
+    owners.clear();
+    for (loop_source* one : sources_) {
       one->handles(handles);
+      owners.resize(handles.size(), one);
       until = std::min(until, one->next_tick());
     }
     items.assign(1, {nullptr, wake_.number(), ZMQ_POLLIN, 0});
@@ -108,6 +111,9 @@ void zmq_loop::turns() {
     if ((items[0].revents & ZMQ_POLLIN) != 0) {
       std::uint64_t count = 0;
       [[maybe_unused]] const auto got = read(wake_.number(), &count, sizeof count);
+    }
+    for (std::size_t i = 0; i < handles.size(); ++i) {
+      if ((items[i + 1].revents & ZMQ_POLLIN) != 0) owners[i]->on_ready(handles[i]);
     }
     {
       const std::lock_guard lock(mutex_);

@@ -30,6 +30,9 @@ class loop_source {
   using instant = std::chrono::steady_clock::time_point;
   virtual ~loop_source() = default;
   virtual void handles(std::vector<void*>& to) const = 0;
+  /// Before pump(), for each of its handles that has something: to look at a ZeroMQ socket that has
+  /// nothing takes two system calls.
+  virtual void on_ready(void* handle) { static_cast<void>(handle); }
   /// Once in each turn, whatever woke it. It must not wait.
   virtual void pump(instant now) = 0;
   [[nodiscard]] virtual instant next_tick() const = 0;

@@ -58,7 +58,16 @@ int order(node_call& node, const shared_flags& flags, const std::string& key,
   body.scope = *scope;
   const auto ended = order_sender(node, flags)
                          .send(new_order({}, std::move(body)), [](const json&) { return ""; }, false);
-  if (!ended.last.is_null() && flags.json) say(ended.last.dump());
+  if (ended.last.is_null()) return ended.status;
+  if (flags.json) {
+    say(ended.last.dump());
+  } else {
+    for (const json& node : ended.last["nodes"]) {
+      if (node["state"] != "behind") continue;
+      complain(diagnostic{.reason = node["name"].get<std::string>() +
+                                    " is behind the others, and takes the value when it can"});
+    }
+  }
   return ended.status;
 }
 

@@ -42,6 +42,36 @@ TEST(gate, a_thousand_nodes_of_one_address_may_join_at_once) {
   EXPECT_EQ(g.tested.open(), 6'000U);
 }
 
+TEST(gate, an_address_that_goes_on_while_it_is_cut_off_is_not_heard_for_a_second) {
+  std::vector<std::vector<std::string>> unheard;
+  gate::options how;
+  how.hear_nothing_from = [&](const std::vector<std::string>& all) { unheard.push_back(all); };
+  a_gate g(std::move(how));
+  g.address = "192.0.2.2";
+  g.tested.on_accepted(9, g.now);
+  g.tested.proven(9, g.now);
+  g.address = "192.0.2.1";
+  for (int round = 0; round < 400; ++round) {
+    g.tested.on_accepted(7, g.now);
+    g.tested.on_closed(7, g.now);
+  }
+  EXPECT_TRUE(unheard.empty());
+  while (unheard.empty() && g.cut.size() < 100) g.tested.on_accepted(7, g.now);
+  ASSERT_EQ(unheard.size(), 1U);
+  EXPECT_EQ(unheard[0], std::vector<std::string>{"192.0.2.1"});
+  EXPECT_LE(g.cut.size(), 10U);
+  // What was on its way still changes nothing.
+  g.tested.on_accepted(7, g.now);
+  EXPECT_EQ(unheard.size(), 1U);
+  EXPECT_EQ(g.tested.next_tick(), g.now + seconds(1));
+  g.tested.tick(g.now + milliseconds(999));
+  EXPECT_EQ(unheard.size(), 1U);
+  g.tested.tick(g.now + seconds(1));
+  ASSERT_EQ(unheard.size(), 2U);
+  EXPECT_TRUE(unheard[1].empty());
+  EXPECT_EQ(g.tested.next_tick(), gate::instant::max());
+}
+
 TEST(gate, an_address_whose_connections_prove_nothing_is_cut_off_and_others_are_not) {
   a_gate g;
   int let_in = 0;

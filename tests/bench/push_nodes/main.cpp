@@ -80,7 +80,11 @@ class running {
                    done.error.c_str(), done.reason.c_str());
       ++failed;
     }
-    acknowledged = done.nodes.size();
+    acknowledged = 0;
+    for (const node_progress& one : done.nodes) {
+      if (one.state == node_outcome::active) ++acknowledged;
+    }
+    left_behind += done.nodes.size() - acknowledged;
     return took;
   }
   [[nodiscard]] double until(const tally& what) const {
@@ -98,6 +102,7 @@ class running {
   double bytes_before = 0;
   instant begun;
   std::size_t acknowledged = 0;
+  std::size_t left_behind = 0;  ///< Nodes that values did not wait for, in all.
   int failed = 0;
 };
 
@@ -105,7 +110,8 @@ void config(world& of, int count, bool arrivals_first) {
   const std::size_t n = of.nodes.size();
   running all(of, n);
   all.seen.arrivals_first = arrivals_first;
-  for (int i = 0; i < 5; ++i) all.config(i);
+  for (int i = 0; i < 10; ++i) all.config(i);
+  all.left_behind = 0;
   std::vector<double> took, announced;
   const double cpu = all.controller.cpu_seconds(), nodes_cpu = all.nodes[0].cpu_seconds();
   std::size_t fewest = n;
@@ -128,6 +134,7 @@ void config(world& of, int count, bool arrivals_first) {
   print_times("took", took);
   print_times("announced", announced);
   print_number("fewest", static_cast<double>(fewest));
+  print_number("left_behind", static_cast<double>(all.left_behind));
   print_number("failed", all.failed);
   print_number("controller_us", (busy - idle) * 1e6 / changes);
   print_number("node_us", (busy_nodes - idle_nodes) * 1e6 / changes);
@@ -212,9 +219,20 @@ void hang(world& of, int count) {
   for (int i = 0; i < count; ++i) quiet.push_back(all.config(i));
   print_times("all_well", deliver(false));
   print_times("config_all_well", quiet);
+  print_number("left_behind", static_cast<double>(all.left_behind));
   all.nodes[1].freeze();
   print_times("one_hangs", deliver(true));
-  print_number("config_while_live", all.config(0));
+  std::vector<double> first;
+  for (int i = 0; i < 20; ++i) {
+    std::this_thread::sleep_for(300ms);  // or it was not away but late
+    all.nodes[1].thaw();
+    // Until it has taken all and is waited for again.
+    std::this_thread::sleep_for(1500ms);
+    for (int j = 0; j < 10; ++j) all.config(j);
+    all.nodes[1].freeze();
+    first.push_back(all.config(0));
+  }
+  print_times("config_while_live", first);
   std::this_thread::sleep_for(4s);
   std::vector<double> later;
   for (int i = 0; i < count; ++i) later.push_back(all.config(i));
@@ -241,6 +259,7 @@ void hostile(world& of, int count) {
   const double seconds = ms_since(begun) / 1e3;
   print_times("before", before);
   print_times("during", during);
+  print_number("attempts", static_cast<double>(all.seen.attempts));
   print_number("attempts_a_second", static_cast<double>(all.seen.attempts - made) / seconds);
   print_number("controller_cores", (all.controller.cpu_seconds() - cpu) / seconds);
 }

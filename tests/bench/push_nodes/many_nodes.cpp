@@ -12,7 +12,9 @@
 
 #include <algorithm>
 #include <deque>
+#include <memory>
 #include <unordered_set>
+#include <utility>
 
 #include <sys/epoll.h>
 
@@ -20,7 +22,8 @@ namespace troupe::bench {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto look_at_clocks_every = 5ms;
+constexpr std::size_t requests_handle = 2;  // among those of an upper_socket
+constexpr auto look_at_clocks_every = 20ms;
 
 /// What a node has, its bytes held once for all nodes: each fetches and verifies its own.
 class node_blobs final : public blob_source {
@@ -55,8 +58,15 @@ struct sim_node {
   std::unique_ptr<follower> core;
   node_blobs blobs;
   quick_host runtime;
+  /// A socket, and what epoll has for it.
+  struct watch {
+    sim_node* of;
+    void* socket;
+  };
+  std::deque<watch> watches;  ///< Those of closed sockets too: epoll may have one last thing.
   std::vector<void*> watched;
-  bool is_awake = false;  ///< Its host has answered.
+  bool is_awake = false;   ///< Its host has answered.
+  bool is_listed = false;  ///< Among those that are to be served.
 };
 
 struct arrival {
@@ -77,12 +87,22 @@ class many_nodes {
   }
 
   [[noreturn]] void run() {
-    std::vector<epoll_event> events(4'096);
+    std::vector<epoll_event> events(8'192);
+    std::vector<sim_node*> ready;
     instant clocks{};
     for (;;) {
       const int wait = late_.empty() ? 5 : 0;
       const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), wait);
-      for (int i = 0; i < count; ++i) serve(*static_cast<sim_node*>(events[i].data.ptr));
+      for (int i = 0; i < count; ++i) {
+        const auto* watched = static_cast<const sim_node::watch*>(events[i].data.ptr);
+        watched->of->link->on_ready(watched->socket);
+        if (!std::exchange(watched->of->is_listed, true)) ready.push_back(watched->of);
+      }
+      for (sim_node* one : ready) {
+        one->is_listed = false;
+        serve(*one);
+      }
+      ready.clear();
       if (count == 0) {
         for (; !late_.empty(); late_.pop_front()) {
           arrival& one = late_.front();
@@ -120,6 +140,7 @@ class many_nodes {
     upper_socket::options link;
     link.node = who.name;
     link.keys = who.links;
+    link.is_told_what_is_ready = true;
     one.link = std::make_unique<upper_socket>(
         *context_, link,
         upper_socket::handlers{
@@ -166,34 +187,41 @@ class many_nodes {
     } while (one.is_awake || has_more(one));
   }
 
-  /// A call that sends may take the signal that something has come.
+  /// A call that sends may take the signal that something has come: of the socket for requests.
   bool has_more(sim_node& one) {
-    std::vector<void*> handles;
-    one.link->handles(handles);
-    if (handles != one.watched) watch(one, handles);
-    return std::any_of(handles.begin(), handles.end(), [](void* socket) {
+    handles_.clear();
+    one.link->handles(handles_);
+    const bool is_new = handles_ != one.watched;
+    if (is_new) watch(one);
+    bool has = false;
+    for (std::size_t i = 0; i < handles_.size(); ++i) {
+      if (!is_new && i != requests_handle) continue;
       int events = 0;
       std::size_t size = sizeof events;
-      zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size);
-      return (events & ZMQ_POLLIN) != 0;
-    });
+      zmq_getsockopt(handles_[i], ZMQ_EVENTS, &events, &size);
+      if ((events & ZMQ_POLLIN) == 0) continue;
+      one.link->on_ready(handles_[i]);
+      has = true;
+    }
+    return has;
   }
 
-  void watch(sim_node& one, const std::vector<void*>& handles) {
+  void watch(sim_node& one) {
     // Those of sockets that were closed leave by themselves.
-    for (void* socket : handles) {
+    for (void* socket : handles_) {
       if (std::find(one.watched.begin(), one.watched.end(), socket) != one.watched.end()) continue;
+      one.watches.push_back({&one, socket});
       int descriptor = -1;
       std::size_t size = sizeof descriptor;
       zmq_getsockopt(socket, ZMQ_FD, &descriptor, &size);
       epoll_event event{};
       event.events = EPOLLIN;
-      event.data.ptr = &one;
+      event.data.ptr = &one.watches.back();
       if (epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) != 0) {
         epoll_ctl(epoll_, EPOLL_CTL_MOD, descriptor, &event);
       }
     }
-    one.watched = handles;
+    one.watched = handles_;
   }
 
   const world& of_;
@@ -205,6 +233,7 @@ class many_nodes {
   std::deque<sim_node> nodes_;
   std::size_t linked_ = 0;
   std::deque<arrival> late_;
+  std::vector<void*> handles_;
 };
 
 }  // namespace

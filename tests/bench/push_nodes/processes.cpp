@@ -13,8 +13,11 @@
 #include <csignal>
 #include <ctime>
 #include <fstream>
+#include <thread>
+#include <utility>
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -145,6 +148,7 @@ void run_relay(const world& of, shared_memory& seen, std::size_t which) {
   upper_socket::options above;
   above.node = own.name;
   above.keys = own.links;
+  above.is_told_what_is_ready = true;
   upper_socket upper(*context, above,
                      {.on_link =
                           [&](bool up, instant now) {
@@ -191,16 +195,22 @@ void run_relay(const world& of, shared_memory& seen, std::size_t which) {
 }
 
 void run_hostile(const world& of, shared_memory& seen, int sockets) {
+  // They would be on other machines: what they need of this one's cores is not to be what is measured.
+  setpriority(PRIO_PROCESS, 0, 19);
   raise_descriptor_limit();
-  const auto context = must(zmq_context::make());
+  // Those that are being closed still have their descriptors, which must not run out.
+  const auto context = must(zmq_context::make({.max_sockets = 5 * sockets}));
   std::vector<curve_pair> keys;
   for (int i = 0; i < sockets; ++i) keys.push_back(must(curve_pair::make()));
   std::vector<void*> open(static_cast<std::size_t>(sockets), nullptr);
   const std::string port = std::to_string(seen.ports[0].load());
   for (std::size_t i = 0;; i = (i + 1) % open.size()) {
-    if (open[i] != nullptr) zmq_close(open[i]);
-    void* one = open[i] = ::zmq_socket(context->handle(), ZMQ_DEALER);
-    if (one == nullptr) continue;  // the ones before are being closed
+    if (open[i] != nullptr) zmq_close(std::exchange(open[i], nullptr));
+    void* one = nullptr;
+    while ((one = ::zmq_socket(context->handle(), ZMQ_DEALER)) == nullptr) {
+      std::this_thread::sleep_for(100us);  // the ones before are being closed
+    }
+    open[i] = one;
     const int none = 0;
     zmq_setsockopt(one, ZMQ_LINGER, &none, sizeof none);
     zmq_setsockopt(one, ZMQ_CURVE_PUBLICKEY, keys[i].public_key.data(), 40);
