@@ -183,6 +183,9 @@ deploy_result deployment::apply_folder(const change_author& by, std::string mess
                                    {{.reason = "the node was started without an app folder",
                                      .hint = "`troupe apply PATH` gives it one"}}));
     }
+    if (const auto fine = check_app_folder(where_.app_folder); !fine) {
+      return tl::unexpected(refuse(deploy_errc::check_failed, {fine.error()}));
+    }
     auto files = take_folder(store_, where_.app_folder);
     if (!files) {
       return tl::unexpected(refuse(

@@ -13,6 +13,7 @@
 
 #include "runtime/admin_api.hpp"
 #include "runtime/admin_server.hpp"
+#include "runtime/app_folder.hpp"
 #include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
@@ -149,6 +150,10 @@ int run_command(words arguments) {
   if (!given) return refuse(*flags, {given.error()});
   std::vector<std::string> words_again{"run"};
   words_again.insert(words_again.end(), arguments.begin(), arguments.end());
+  // Before a data folder is made for it. A process that takes over has the release.
+  if (!own.path.empty() && !given->is_there()) {
+    if (auto found = find_app(own.path); !found) return refuse(*flags, {found.error()});
+  }
   invocation started_as = invocation::of_this_process(std::move(words_again));
   const auto give_up = [&](const diagnostics& problems) {
     given->refuse(problems);
