@@ -224,7 +224,8 @@ int run_command(words arguments) {
           .lock = data->lock(),
           // What took the name of the control socket and then failed must not leave this process
           // without one.
-          .before = [control_path]() -> tl::expected<void, diagnostic> {
+          .before = [control_path, &around]() -> tl::expected<void, diagnostic> {
+            if (around.releases) around.releases->stop_pruning();
             const std::string aside = control_path + ".oldbin";
             unlink(aside.c_str());
             if (link(control_path.c_str(), aside.c_str()) != 0 && errno != ENOENT) {
@@ -296,6 +297,8 @@ int run_command(words arguments) {
   }
   announce(*flags, served_node.listeners());
   given->ready();
+  // After an upgrade the process before may still serve from older trees.
+  if (around.releases && !given->is_there()) around.releases->prune();
 
   served actions = serve_node(served_node);
   if (around.releases) {
@@ -315,6 +318,7 @@ int run_command(words arguments) {
   // Whoever is being answered may use the node.
   around.watch.reset();
   around.control.reset();
+  if (around.releases) around.releases->stop_pruning();
   return status;
 }
 
