@@ -173,6 +173,13 @@ deploy_result deployment::apply(deploy_order order) {
   return result;
 }
 
+deploy_result deployment::not_stored(const change_author& by, diagnostic why) const {
+  deploy_result result =
+      tl::unexpected(refuse(deploy_errc::storage_failed, {std::move(why)}));
+  audit("apply", by, result);
+  return result;
+}
+
 deploy_result deployment::apply_folder(const change_author& by, std::string message,
                                        bool always) {
   const std::lock_guard lock(changing_);

@@ -99,6 +99,8 @@ class deployment {
 
   /// The contents must be in the store, held (blob_store::keep_all) by the order.
   [[nodiscard]] deploy_result apply(deploy_order order);
+  /// What was sent could not be put into the store.
+  [[nodiscard]] deploy_result not_stored(const change_author& by, diagnostic why) const;
   /// Reads the folder that the node was started from, and applies it.
   /// @param always  as in deploy_order.
   [[nodiscard]] deploy_result apply_folder(const change_author& by, std::string message,

@@ -2,6 +2,7 @@
 #include "troupe/node.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <caf/all.hpp>
 #include <chrono>
 #include <condition_variable>
@@ -12,6 +13,7 @@
 
 #include "actors/shard.hpp"
 #include "actors/slice_watchdog.hpp"
+#include "runtime/descriptors.hpp"
 #include "runtime/dictionaries.hpp"
 #include "runtime/init_workers.hpp"
 #include "runtime/listeners.hpp"
@@ -22,6 +24,7 @@
 #include "runtime/node_log.hpp"
 #include "runtime/shard_releases.hpp"
 #include "runtime/spare_machines.hpp"
+#include "runtime/system_hint.hpp"
 
 namespace troupe {
 
@@ -103,7 +106,7 @@ struct node::impl {
   void end(shard_place& place);
   void each_shard(const std::function<void(shard_place&)>& work);
   void stop_shards(stop_mode mode);
-  void start_shards(unsigned count);
+  [[nodiscard]] tl::expected<void, diagnostic> start_shards(unsigned count);
   bool begin_loading();
   void end_loading();
   void request_stop(stop_mode mode);
@@ -465,7 +468,7 @@ node_load node::load_now() const {
 
 // --- Start and stop -------------------------------------------------------------------------------
 
-void node::impl::start_shards(unsigned count) {
+tl::expected<void, diagnostic> node::impl::start_shards(unsigned count) {
   system = std::make_unique<caf::actor_system>(config);
   // CAF leaves a reference to its logger with the thread that makes a system and waits for it at the
   // end, which another thread may bring about.
@@ -475,6 +478,9 @@ void node::impl::start_shards(unsigned count) {
     auto place = std::make_unique<shard_place>();
     place->shard = std::make_unique<actors::shard>(*system, i, count);
     place->releases.emplace(*place->shard);
+    if (std::string lack = lack_of_descriptors(); !lack.empty()) {
+      return tl::unexpected(diagnostic{.reason = std::move(lack), .hint = system_hint(EMFILE)});
+    }
     made.push_back(std::move(place));
   }
   std::vector<lua::post_office*> offices;
@@ -484,6 +490,7 @@ void node::impl::start_shards(unsigned count) {
   const std::lock_guard lock(mutex);
   places = std::move(made);
   is_loading = is_running = true;
+  return {};
 }
 
 tl::expected<void, diagnostics> node::start() {
@@ -505,7 +512,9 @@ tl::expected<prepared_release, diagnostics> node::prepare_start() {
   unsigned shards = self.options.shards;
   if (shards == 0) shards = static_cast<unsigned>(site.shards);
   if (shards == 0) shards = std::max(1u, std::thread::hardware_concurrency());
-  self.start_shards(shards);
+  if (auto started = self.start_shards(shards); !started) {
+    return tl::unexpected(diagnostics{std::move(started.error())});
+  }
   // process() and files() are asked for while the release goes its way.
   auto conf = std::exchange(self.loaded, std::nullopt);
   auto early = std::make_shared<loaded_release>();
