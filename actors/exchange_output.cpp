@@ -87,10 +87,15 @@ net::exchange_owner::progress exchange_actor::run_header_filter(exchange_box& bo
   net::exchange& x = box.x;
   x.header_filter_done = true;
   trace(x, "header");
+  const auto chunk = box.place->header_filter.find(box);
+  if (!chunk) {
+    x.failed = x.aborted = true;
+    return progress::failed;
+  }
   if (!box.filter) box.filter.emplace(box.release->machine(), *this);
   filtering_ = filtering::header;
   const auto state =
-      box.filter->start(box.place->header_filter.chunk, lua::phase::header_filter, &x, x);
+      box.filter->start(*chunk, lua::phase::header_filter, &x, x);
   if (state == lua::script::progress::waiting) {
     held_ = std::move(x.body_out);
     return progress::waiting;
@@ -144,6 +149,11 @@ net::exchange_owner::progress exchange_actor::run_body_filter(exchange_box& box,
     return progress::done;
   }
   trace(x, "body");
+  const auto chunk = box.place->body_filter.find(box);
+  if (!chunk) {
+    x.failed = x.aborted = true;
+    return progress::failed;
+  }
   filter_input_.assign(x.body_out.flatten());
   x.body_out.clear();
   x.filter_chunk = filter_input_;
@@ -151,7 +161,7 @@ net::exchange_owner::progress exchange_actor::run_body_filter(exchange_box& box,
   if (!box.filter) box.filter.emplace(box.release->machine(), *this);
   filtering_ = filtering::body;
   const auto state =
-      box.filter->start(box.place->body_filter.chunk, lua::phase::body_filter, &x, x);
+      box.filter->start(*chunk, lua::phase::body_filter, &x, x);
   if (state == lua::script::progress::waiting) return progress::waiting;
   filtering_ = filtering::none;
   if (state == lua::script::progress::failed) {

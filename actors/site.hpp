@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "actors/lua_code.hpp"
 #include "actors/stage.hpp"
 #include "lua/location_match.hpp"
 #include "lua/regex.hpp"
@@ -41,21 +42,14 @@ struct listen_options {
   int line = 0;
 };
 
-/// A Lua filter or handler that is no stage of the chain.
-struct lua_hook {
-  int chunk = -1;                ///< -1: none.
-  std::string file;              ///< Path, for _file directives that are found at run time.
-  explicit operator bool() const noexcept { return chunk >= 0; }
-};
-
 struct location {
   int id = 0;                    ///< Index of its chain in a shard_release.
   std::string name;
   std::optional<lua::regex> pattern;  ///< Of `~` and `~*`.
   net::location_settings settings;
   std::vector<std::shared_ptr<const stage_spec>> stages;  ///< Sorted by phase.
-  lua_hook header_filter;
-  lua_hook body_filter;
+  lua_code header_filter;
+  lua_code body_filter;
   /// add_header, more_clear_headers …: run before the header filter.
   std::vector<std::function<void(exchange_box&)>> header_edits;
   std::shared_ptr<const net::log_context> error_log;

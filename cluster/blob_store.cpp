@@ -73,6 +73,7 @@ struct blob_store::state {
   std::set<std::string> doubtful;
   std::uint64_t written = 0;
   const hold holds = std::make_shared<int>(0);
+  moment holds_taken = 0;
 
   [[nodiscard]] std::string path(const digest& name) const {
     const std::string hex = name.hex();
@@ -167,7 +168,14 @@ const std::string& blob_store::root() const noexcept {
 
 blob_store::hold blob_store::keep_all() const {
   const std::lock_guard guard(state_->lock);
+  ++state_->holds_taken;
   return state_->holds;
+}
+
+std::optional<blob_store::moment> blob_store::free_moment() const {
+  const std::lock_guard guard(state_->lock);
+  if (state_->holds.use_count() > 1) return {};
+  return state_->holds_taken;
 }
 
 bool blob_store::has(const digest& name) const {
@@ -272,11 +280,11 @@ tl::expected<void, refusal> blob_store::flush() {
   return {};
 }
 
-tl::expected<blob_store::swept, refusal> blob_store::sweep(const std::unordered_set<digest>& keep) {
-  const std::lock_guard guard(state_->lock);
+tl::expected<blob_store::swept, refusal> blob_store::sweep(const std::unordered_set<digest>& keep,
+                                                           std::optional<moment> since,
+                                                           const std::stop_token& stop) {
   state& s = *state_;
   swept result;
-  if (s.holds.use_count() > 1) return result;
   for (const std::string& folder : names_in(s.root)) {
     if (folder.size() != 2) continue;
     for (const std::string& name : names_in(s.root + '/' + folder)) {
@@ -287,6 +295,8 @@ tl::expected<blob_store::swept, refusal> blob_store::sweep(const std::unordered_
       // What is not ours is left alone.
       if (!content && !name.ends_with(damaged_suffix)) continue;
       const std::string path = s.root + '/' + folder + '/' + name;
+      const std::lock_guard guard(s.lock);
+      if (since != s.holds_taken || stop.stop_requested()) return result;
       struct stat found;
       if (stat(path.c_str(), &found) != 0) continue;
       if (auto gone = s.files.remove(path); !gone) return tl::unexpected(std::move(gone.error()));

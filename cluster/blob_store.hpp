@@ -20,6 +20,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -35,7 +37,7 @@ class blob_store {
   blob_store& operator=(blob_store&&) noexcept;
   ~blob_store();
 
-  /// While one lives, sweep() removes nothing: take it before the has() or put() of an apply and
+  /// From when one is taken sweep() removes nothing: take it before the has() or put() of an apply and
   /// keep it until the release is committed or refused.
   using hold = std::shared_ptr<const void>;
   [[nodiscard]] hold keep_all() const;
@@ -69,8 +71,16 @@ class blob_store {
     std::size_t files = 0;
     std::uint64_t bytes = 0;
   };
-  /// Removes all contents but these, and damaged ones; nothing while somebody holds the store.
-  tl::expected<swept, refusal> sweep(const std::unordered_set<digest>& keep);
+  /// A moment at which nobody holds the store; none if somebody does.
+  using moment = std::uint64_t;
+  [[nodiscard]] std::optional<moment> free_moment() const;
+
+  /// Removes all contents but these, and damaged ones: a file at a time, so that nobody waits long, and
+  /// no further once somebody has held the store since `since`, who may count on what was to go.
+  /// @param since  from before it was known what to keep.
+  tl::expected<swept, refusal> sweep(const std::unordered_set<digest>& keep,
+                                     std::optional<moment> since,
+                                     const std::stop_token& stop = {});
 
   [[nodiscard]] const std::string& root() const noexcept;
 

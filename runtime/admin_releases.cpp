@@ -183,8 +183,7 @@ admin_response admin_api::apply(const admin_request& asked) const {
   auto held = blobs.keep_all();
   for (const auto& [name, content] : sent->contents) {
     if (auto put = blobs.put(name, content); !put) {
-      return answer_of(deploy_result(tl::unexpected(
-          deploy_refusal{deploy_errc::storage_failed, {to_diagnostic(put.error())}, 0})));
+      return answer_of(parts_.releases->not_stored(author_of(asked), to_diagnostic(put.error())));
     }
   }
   return answer_of(parts_.releases->apply({.files = std::move(sent->files),

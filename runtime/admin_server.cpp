@@ -98,6 +98,9 @@ class conversation {
     }
   }
 
+  /// When it has ended.
+  net::unique_fd take_socket() { return std::move(socket_); }
+
  private:
   // False: the time is over, the client has gone, or the node stops.
   bool wait_for(short events) {
@@ -252,6 +255,9 @@ struct admin_server::impl {
   net::unique_fd listening;
   net::unique_fd stop_read;  ///< Readable, to all threads, once the server ends.
   net::unique_fd stop_write;
+  /// Under the mutex. Given up when there is no other descriptor for a connection, so that the node can
+  /// be asked even then, and says what it lacks.
+  net::unique_fd spare;
   std::thread acceptor;
   std::mutex mutex;
   std::condition_variable changed;
@@ -263,8 +269,7 @@ struct admin_server::impl {
       pollfd watched[] = {{listening.get(), POLLIN, 0}, {stop_read.get(), POLLIN, 0}};
       if (poll(watched, 2, -1) < 0 && errno != EINTR) return;
       if (watched[1].revents != 0) return;
-      net::unique_fd socket(
-          accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      net::unique_fd socket = accept();
       if (!socket) {
         // Out of descriptors: it stays readable, so give others time to close some.
         if (errno == EMFILE || errno == ENFILE) poll(&watched[1], 1, 100);
@@ -272,23 +277,57 @@ struct admin_server::impl {
       }
       {
         const std::lock_guard lock(mutex);
-        if (connections >= (path.empty() ? most_tcp_connections : most_connections)) continue;
+        if (connections >= (path.empty() ? most_tcp_connections : most_connections)) {
+          keep_spare(std::move(socket));
+          continue;
+        }
         ++connections;
       }
       try {
         std::thread([this, accepted = std::move(socket)]() mutable {
           name_thread("control-client");
-          conversation(std::move(accepted), answer, stop_read.get(), !path.empty()).run();
-          leave();
+          conversation with(std::move(accepted), answer, stop_read.get(), !path.empty());
+          with.run();
+          leave(with.take_socket());
         }).detach();
       } catch (const std::system_error&) {  // No thread to be had.
-        leave();
+        leave({});
       }
     }
   }
 
-  void leave() {
+  net::unique_fd accept() {
+    const auto one = [this] {
+      return net::unique_fd(
+          accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    };
+    net::unique_fd socket = one();
+    if (socket || (errno != EMFILE && errno != ENFILE)) return socket;
     const std::lock_guard lock(mutex);
+    if (!spare) return socket;
+    spare.reset();
+    socket = one();
+    if (const int number = errno; !socket) {
+      keep_spare({});
+      errno = number;
+    }
+    return socket;
+  }
+
+  /// Under the mutex.
+  /// @param ended  a connection whose descriptor may be kept: at no moment is it anybody's to take.
+  void keep_spare(net::unique_fd ended) {
+    if (spare || path.empty()) return;
+    if (!ended) {
+      spare.reset(fcntl(stop_read.get(), F_DUPFD_CLOEXEC, 0));
+    } else if (dup3(stop_read.get(), ended.get(), O_CLOEXEC) >= 0) {
+      spare = std::move(ended);
+    }
+  }
+
+  void leave(net::unique_fd ended) {
+    const std::lock_guard lock(mutex);
+    keep_spare(std::move(ended));
     --connections;
     changed.notify_all();
   }
@@ -332,6 +371,7 @@ tl::expected<admin_server, diagnostic> admin_server::open(const std::string& pat
     made->device = found.st_dev;
     made->inode = found.st_ino;
   }
+  made->keep_spare({});
   made->acceptor = std::thread([self = made.get()] { self->run(); });
   return admin_server(std::move(made));
 }

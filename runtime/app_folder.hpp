@@ -6,7 +6,7 @@
 // Source   docs/getting-started.md.
 // Thread   any.
 // Errors   a diagnostic that names what was looked for.
-// Called   by runtime/node, runtime/commands.
+// Called   by runtime/loader, runtime/deployment, runtime/release_needs, runtime/commands.
 #pragma once
 
 #include "troupe/diagnostic.hpp"
@@ -25,5 +25,8 @@ struct app_folder {
 /// A folder has `nginx.conf` or `conf/nginx.conf`; a conf file's folder is its prefix, or, if that
 /// is called conf, the folder above.
 [[nodiscard]] tl::expected<app_folder, diagnostic> find_app(const std::string& path);
+
+/// Whether a release can be made of it: a folder that has a configuration.
+[[nodiscard]] tl::expected<void, diagnostic> check_app_folder(const std::string& path);
 
 }  // namespace troupe

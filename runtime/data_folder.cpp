@@ -3,6 +3,7 @@
 
 #include "runtime/log_file.hpp"
 #include "runtime/pid_file.hpp"
+#include "runtime/system_hint.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -42,6 +43,28 @@ const char* non_empty(const char* value) {
   return value != nullptr && *value != '\0' ? value : nullptr;
 }
 
+diagnostic refused(const std::string& folder, const std::string& what, int number) {
+  std::string hint = system_hint(number);
+  if (number == ENOTDIR || number == EEXIST) hint = "a file is in its way";
+  return {.reason = "the data folder " + folder + " cannot be " + what + ": " +
+                    std::generic_category().message(number),
+          .hint = hint + (hint.empty() ? "" : "; ") + "--data DIR names another folder"};
+}
+
+// What a node writes in it; some may not be there yet. Found out at the start, since it would be much
+// later otherwise: who applies would be told, and what starts would serve without.
+tl::expected<void, diagnostic> check_writable(const std::string& folder) {
+  for (const char* each : {"", "troupe.pid", "troupe.db", "troupe.db-wal", "troupe.db-shm",
+                           "audit.log", "store", "store/tmp", "trees"}) {
+    const std::string path = *each == '\0' ? folder : (fs::path(folder) / each).string();
+    if (euidaccess(path.c_str(), W_OK) == 0 || errno == ENOENT) continue;
+    const int number = errno;
+    const std::string what = *each == '\0' ? "written" : "written, its " + std::string(each);
+    return tl::unexpected(refused(folder, what, number));
+  }
+  return {};
+}
+
 }  // namespace
 
 data_folder::data_folder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
@@ -61,18 +84,12 @@ tl::expected<data_folder, diagnostic> data_folder::take(std::string path) {
   std::error_code error;
   const bool existed = fs::exists(path, error);
   fs::create_directories(path, error);
-  if (error) {
-    return tl::unexpected(
-        diagnostic{.reason = "cannot make the data folder " + path + ": " + error.message(),
-                   .hint = "--data DIR names another folder"});
-  }
+  if (error) return tl::unexpected(refused(path, "made", error.value()));
   if (!existed) chmod(path.c_str(), 0700);  // create_directories() obeys the umask only
+  if (auto fine = check_writable(path); !fine) return tl::unexpected(std::move(fine.error()));
   const std::string pid_path = fs::path(path) / "troupe.pid";
   const int lock = open(pid_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock < 0) {
-    return tl::unexpected(diagnostic{.reason = system_error_text("open", pid_path, errno),
-                                     .hint = "--data DIR names another folder"});
-  }
+  if (lock < 0) return tl::unexpected(refused(path, "written, its troupe.pid", errno));
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
     const int number = errno;
     close(lock);

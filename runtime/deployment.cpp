@@ -65,7 +65,8 @@ std::string_view text(deploy_errc error) noexcept {
 
 deployment::deployment(node& target, release_store& store, audit_log& audit, places where,
                        std::size_t keep)
-    : node_(target), store_(store), audit_(audit), where_(std::move(where)), keep_(keep) {}
+    : node_(target), store_(store), audit_(audit), where_(std::move(where)), keep_(keep),
+      pruner_([this](const std::stop_token& stop) { prune_now(stop); }) {}
 
 tl::expected<deployment::start, diagnostic> deployment::start_from(release_store& store,
                                                                    const places& where) {
@@ -125,7 +126,6 @@ tl::expected<void, diagnostic> deployment::started(const start& with) {
     if (!committed) return tl::unexpected(committed.error().problem);
   }
   audit_.write("start", "release " + std::to_string(with.source.number), by, "done", node_.log());
-  prune();
   return {};
 }
 
@@ -173,6 +173,13 @@ deploy_result deployment::apply(deploy_order order) {
   return result;
 }
 
+deploy_result deployment::not_stored(const change_author& by, diagnostic why) const {
+  deploy_result result =
+      tl::unexpected(refuse(deploy_errc::storage_failed, {std::move(why)}));
+  audit("apply", by, result);
+  return result;
+}
+
 deploy_result deployment::apply_folder(const change_author& by, std::string message,
                                        bool always) {
   const std::lock_guard lock(changing_);
@@ -182,6 +189,9 @@ deploy_result deployment::apply_folder(const change_author& by, std::string mess
       return tl::unexpected(refuse(deploy_errc::check_failed,
                                    {{.reason = "the node was started without an app folder",
                                      .hint = "`troupe apply PATH` gives it one"}}));
+    }
+    if (const auto fine = check_app_folder(where_.app_folder); !fine) {
+      return tl::unexpected(refuse(deploy_errc::check_failed, {fine.error()}));
     }
     auto files = take_folder(store_, where_.app_folder);
     if (!files) {
@@ -313,11 +323,19 @@ deploy_result deployment::rollback_locked(std::optional<int> to, std::optional<i
   return outcome;
 }
 
-// After the swap: what it fails with concerns nobody who waits for an answer.
-void deployment::prune() {
-  std::set<int> in_use;
-  for (const live_release& live : node_.releases()) in_use.insert(live.number);
-  if (auto done = store_.prune(keep_, in_use); !done) {
+// What it fails with concerns nobody who waits for an answer.
+void deployment::prune_now(const std::stop_token& stop) {
+  const auto done = [&]() -> tl::expected<pruned, diagnostic> {
+    auto left = [&] {
+      const std::lock_guard lock(changing_);  // A tree that is laid out must not go at once.
+      std::set<int> in_use;
+      for (const live_release& live : node_.releases()) in_use.insert(live.number);
+      return store_.forget(keep_, in_use);
+    }();
+    if (!left) return tl::unexpected(left.error());
+    return store_.remove(std::move(*left), stop);
+  }();
+  if (!done) {
     node_.log().write(net::log_level::warn, "old releases stay: " + text(done.error()));
   }
 }

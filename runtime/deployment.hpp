@@ -23,6 +23,7 @@
 #include "cluster/blob_store.hpp"
 #include "cluster/manifest.hpp"
 #include "runtime/audit_log.hpp"
+#include "runtime/pruner.hpp"
 #include "runtime/release_store.hpp"
 #include "troupe/node.hpp"
 
@@ -98,6 +99,8 @@ class deployment {
 
   /// The contents must be in the store, held (blob_store::keep_all) by the order.
   [[nodiscard]] deploy_result apply(deploy_order order);
+  /// What was sent could not be put into the store.
+  [[nodiscard]] deploy_result not_stored(const change_author& by, diagnostic why) const;
   /// Reads the folder that the node was started from, and applies it.
   /// @param always  as in deploy_order.
   [[nodiscard]] deploy_result apply_folder(const change_author& by, std::string message,
@@ -105,6 +108,11 @@ class deployment {
   /// @param to  none: the one before the active one, by history.
   [[nodiscard]] deploy_result rollback(std::optional<int> to, const change_author& by,
                                        std::optional<int> expect);
+
+  /// Forgets old releases, soon and on another thread.
+  void prune() { pruner_.wish(); }
+  /// Another process is about to take the store over: nothing is removed until the next change.
+  void stop_pruning() { pruner_.rest(); }
 
   [[nodiscard]] const places& where() const noexcept { return where_; }
 
@@ -116,7 +124,7 @@ class deployment {
   deploy_result apply_locked(deploy_order& order);
   deploy_result load_anew(const cluster::manifest& files, deploy_outcome outcome);
   deploy_result rollback_locked(std::optional<int> to, std::optional<int> expect);
-  void prune();
+  void prune_now(const std::stop_token& stop);
   [[nodiscard]] deploy_refusal refuse(deploy_errc error, diagnostics problems) const;
   void audit(std::string_view action, const change_author& by, const deploy_result& result) const;
 
@@ -126,6 +134,7 @@ class deployment {
   places where_;
   std::size_t keep_;
   std::mutex changing_;
+  pruner pruner_;  ///< The last one: it uses the others.
 };
 
 }  // namespace troupe

@@ -7,6 +7,7 @@
 
 #include "net/client_services.hpp"
 #include "net/event_loop.hpp"
+#include "runtime/descriptors.hpp"
 
 namespace troupe {
 
@@ -60,6 +61,7 @@ init_run::init_run(lua::vm& machine, std::int64_t most_ms)
 init_run::~init_run() = default;
 
 std::string init_run::run(int chunk, const net::log_context& log) {
+  if (std::string lack = lack_of_descriptors(); !lack.empty()) return lack;
   lua::interrupt& interrupts = machine_.interrupts();
   const bool opens = most_ms_ > 0 && !interrupts.is_open();
   if (opens) interrupts.open(machine_.state());

@@ -2,6 +2,7 @@
 #include "troupe/node.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <caf/all.hpp>
 #include <chrono>
 #include <condition_variable>
@@ -13,6 +14,7 @@
 #include "actors/shard.hpp"
 #include "actors/slice_watchdog.hpp"
 #include "lua/vm_closer.hpp"
+#include "runtime/descriptors.hpp"
 #include "runtime/dictionaries.hpp"
 #include "runtime/init_workers.hpp"
 #include "runtime/listeners.hpp"
@@ -23,6 +25,7 @@
 #include "runtime/node_log.hpp"
 #include "runtime/shard_releases.hpp"
 #include "runtime/spare_machines.hpp"
+#include "runtime/system_hint.hpp"
 
 namespace troupe {
 
@@ -104,7 +107,7 @@ struct node::impl {
   void end(shard_place& place);
   void each_shard(const std::function<void(shard_place&)>& work);
   void stop_shards(stop_mode mode);
-  void start_shards(unsigned count);
+  [[nodiscard]] tl::expected<void, diagnostic> start_shards(unsigned count);
   bool begin_loading();
   void end_loading();
   void request_stop(stop_mode mode);
@@ -468,7 +471,7 @@ node_load node::load_now() const {
 
 // --- Start and stop -------------------------------------------------------------------------------
 
-void node::impl::start_shards(unsigned count) {
+tl::expected<void, diagnostic> node::impl::start_shards(unsigned count) {
   system = std::make_unique<caf::actor_system>(config);
   // CAF leaves a reference to its logger with the thread that makes a system and waits for it at the
   // end, which another thread may bring about.
@@ -479,6 +482,9 @@ void node::impl::start_shards(unsigned count) {
     auto place = std::make_unique<shard_place>();
     place->shard = std::make_unique<actors::shard>(*system, i, count, &*closer);
     place->releases.emplace(*place->shard);
+    if (std::string lack = lack_of_descriptors(); !lack.empty()) {
+      return tl::unexpected(diagnostic{.reason = std::move(lack), .hint = system_hint(EMFILE)});
+    }
     made.push_back(std::move(place));
   }
   std::vector<lua::post_office*> offices;
@@ -489,6 +495,7 @@ void node::impl::start_shards(unsigned count) {
   const std::lock_guard lock(mutex);
   places = std::move(made);
   is_loading = is_running = true;
+  return {};
 }
 
 tl::expected<void, diagnostics> node::start() {
@@ -510,7 +517,9 @@ tl::expected<prepared_release, diagnostics> node::prepare_start() {
   unsigned shards = self.options.shards;
   if (shards == 0) shards = static_cast<unsigned>(site.shards);
   if (shards == 0) shards = std::max(1u, std::thread::hardware_concurrency());
-  self.start_shards(shards);
+  if (auto started = self.start_shards(shards); !started) {
+    return tl::unexpected(diagnostics{std::move(started.error())});
+  }
   // process() and files() are asked for while the release goes its way.
   auto conf = std::exchange(self.loaded, std::nullopt);
   auto early = std::make_shared<loaded_release>();

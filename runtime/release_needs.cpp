@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/release_needs.hpp"
 
+#include "runtime/app_folder.hpp"
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -65,6 +67,7 @@ tl::expected<cluster::manifest, cluster::refusal> read_app(
 
 tl::expected<cluster::manifest, diagnostic> read_app(const std::string& folder,
                                                      app_contents& contents) {
+  if (auto fine = check_app_folder(folder); !fine) return tl::unexpected(std::move(fine.error()));
   auto files = read_app(folder, [&](const cluster::digest& name, std::string_view content) {
     contents.insert_or_assign(name, std::string(content));
     return tl::expected<void, cluster::refusal>();

@@ -97,7 +97,8 @@ struct release_store::state {
   cluster::file_descriptor in_use;
   std::mutex
       tree_lock;  ///< Trees take a while, and questions about releases need not wait for them.
-  /// What each manifest of the database refers to, so that a prune reads each once.
+  std::uint64_t set_aside = 0;  ///< Trees so far.
+  /// What each manifest of the database refers to, so that each is read once. Of remove().
   std::map<digest, std::shared_ptr<const std::vector<digest>>> referred;
 
   // All below: under data->lock().
@@ -165,9 +166,15 @@ struct release_store::state {
   tl::expected<std::vector<release_record>, diagnostic> forget(std::size_t keep,
                                                                const std::set<int>& in_use,
                                                                pruned& gone);
-  tl::expected<void, diagnostic> sweep_contents(const std::vector<release_record>& kept,
-                                                pruned& gone);
-  tl::expected<void, diagnostic> sweep_trees(const std::set<digest>& keep, pruned& gone);
+
+  // Without it.
+
+  /// Under tree_lock.
+  tl::expected<void, diagnostic> set_trees_aside(const std::set<digest>& keep, leftovers& left);
+  tl::expected<void, diagnostic> remove_trees(const std::vector<std::string>& doomed,
+                                              const std::stop_token& stop) const;
+  tl::expected<std::unordered_set<digest>, diagnostic> contents_of(
+      const std::set<digest>& manifests);
   /// Whether another process has the trees in use.
   [[nodiscard]] bool is_shared() const {
     if (!in_use.is_open()) return true;
@@ -202,7 +209,10 @@ tl::expected<release_store, diagnostic> release_store::open(std::string folder,
   if (s->in_use.is_open()) flock(s->in_use.number(), LOCK_SH);
   for (fs::directory_iterator at(s->trees, error), end; !error && at != end; at.increment(error)) {
     const std::string tree = at->path().string();
-    if (!tree.ends_with(unfinished_tree_suffix) && !tree.ends_with(".troupe-new")) continue;
+    if (!tree.ends_with(unfinished_tree_suffix) && !tree.ends_with(doomed_tree_suffix) &&
+        !tree.ends_with(".troupe-new")) {
+      continue;
+    }
     if (auto gone = s->files.remove_all(tree); !gone) {
       return tl::unexpected(to_diagnostic(gone.error()));
     }
@@ -379,41 +389,61 @@ tl::expected<std::vector<file_diff>, diagnostic> release_store::diff(int from, i
   return *std::move(result);
 }
 
-tl::expected<pruned, diagnostic> release_store::prune(std::size_t keep, const std::set<int>& in_use,
-                                                      const std::set<digest>& keep_trees) {
-  pruned gone;
+tl::expected<release_store::leftovers, diagnostic> release_store::forget(
+    std::size_t keep, const std::set<int>& in_use, const std::set<digest>& keep_trees) {
+  leftovers left;
+  // Before it is known what stays: who commits from now on holds the contents first.
+  left.since = state_->blobs.free_moment();
   const std::lock_guard tree_guard(state_->tree_lock);
-  const std::lock_guard guard(state_->data->lock());
-  auto kept = state_->forget(keep, in_use, gone);
-  if (!kept) return tl::unexpected(std::move(kept.error()));
-  auto now = state_->active();
-  if (!now) return tl::unexpected(std::move(now.error()));
   std::set<digest> trees = keep_trees;
-  for (const release_record& record : *kept) {
-    if (record.number == *now || in_use.contains(record.number)) trees.insert(record.digest);
-  }
-  if (!state_->is_shared()) {
-    if (auto done = state_->sweep_trees(trees, gone); !done) {
-      return tl::unexpected(std::move(done.error()));
+  {
+    const std::lock_guard guard(state_->data->lock());
+    const auto kept = state_->forget(keep, in_use, left.gone);
+    if (!kept) return tl::unexpected(kept.error());
+    const auto now = state_->active();
+    if (!now) return tl::unexpected(now.error());
+    for (const release_record& record : *kept) {
+      left.manifests.insert(record.digest);
+      if (record.number == *now || in_use.contains(record.number)) trees.insert(record.digest);
     }
   }
-  if (auto done = state_->sweep_contents(*kept, gone); !done) {
+  if (state_->is_shared()) return left;
+  if (auto done = state_->set_trees_aside(trees, left); !done) {
     return tl::unexpected(std::move(done.error()));
   }
-  return gone;
+  return left;
+}
+
+tl::expected<pruned, diagnostic> release_store::remove(leftovers from,
+                                                       const std::stop_token& stop) {
+  if (auto done = state_->remove_trees(from.trees, stop); !done) {
+    return tl::unexpected(std::move(done.error()));
+  }
+  const auto keep = state_->contents_of(from.manifests);
+  if (!keep) return tl::unexpected(keep.error());
+  auto swept = state_->blobs.sweep(*keep, from.since, stop);
+  if (!swept) return tl::unexpected(to_diagnostic(swept.error()));
+  from.gone.contents = *swept;
+  return std::move(from.gone);
 }
 
 tl::expected<pruned, diagnostic> release_store::sweep(
     const std::set<digest>& trees, const std::unordered_set<digest>& contents) {
-  pruned gone;
-  const std::lock_guard guard(state_->tree_lock);
-  if (auto done = state_->sweep_trees(trees, gone); !done) {
+  leftovers left;
+  left.since = state_->blobs.free_moment();
+  {
+    const std::lock_guard guard(state_->tree_lock);
+    if (auto done = state_->set_trees_aside(trees, left); !done) {
+      return tl::unexpected(std::move(done.error()));
+    }
+  }
+  if (auto done = state_->remove_trees(left.trees, {}); !done) {
     return tl::unexpected(std::move(done.error()));
   }
-  auto swept = state_->blobs.sweep(contents);
+  auto swept = state_->blobs.sweep(contents, left.since);
   if (!swept) return tl::unexpected(to_diagnostic(swept.error()));
-  gone.contents = *swept;
-  return gone;
+  left.gone.contents = *swept;
+  return std::move(left.gone);
 }
 
 tl::expected<std::vector<release_record>, diagnostic> release_store::state::forget(
@@ -445,33 +475,42 @@ tl::expected<std::vector<release_record>, diagnostic> release_store::state::forg
   return kept;
 }
 
-tl::expected<void, diagnostic> release_store::state::sweep_contents(
-    const std::vector<release_record>& kept, pruned& gone) {
-  std::unordered_set<digest> keep;
-  std::map<digest, std::shared_ptr<const std::vector<digest>>> still;
-  for (const release_record& record : kept) {
-    auto [at, is_new] = still.try_emplace(record.digest);
-    if (!is_new) continue;
-    if (auto known = referred.find(record.digest); known != referred.end()) {
-      at->second = known->second;
-    } else {
-      auto files_of = manifest_by(record.digest);
-      if (!files_of) return tl::unexpected(std::move(files_of.error()));
-      auto contents = std::make_shared<std::vector<digest>>();
-      for (const auto& file : files_of->files) contents->push_back(file.content);
-      at->second = std::move(contents);
+tl::expected<void, diagnostic> release_store::state::remove_trees(
+    const std::vector<std::string>& doomed, const std::stop_token& stop) const {
+  for (const std::string& tree : doomed) {
+    if (stop.stop_requested()) break;
+    if (auto done = files.remove_all(tree); !done) {
+      return tl::unexpected(to_diagnostic(done.error()));
     }
-    keep.insert(at->second->begin(), at->second->end());
   }
-  referred = std::move(still);
-  auto swept = blobs.sweep(keep);
-  if (!swept) return tl::unexpected(to_diagnostic(swept.error()));
-  gone.contents = *swept;
   return {};
 }
 
-tl::expected<void, diagnostic> release_store::state::sweep_trees(const std::set<digest>& keep,
-                                                                 pruned& gone) {
+tl::expected<std::unordered_set<digest>, diagnostic> release_store::state::contents_of(
+    const std::set<digest>& manifests) {
+  std::unordered_set<digest> result;
+  std::map<digest, std::shared_ptr<const std::vector<digest>>> still;
+  for (const digest& name : manifests) {
+    auto& contents = still[name];
+    if (auto known = referred.find(name); known != referred.end()) {
+      contents = known->second;
+    } else {
+      // One at a time: whoever waits for the database waits for one.
+      const std::lock_guard guard(data->lock());
+      auto files_of = manifest_by(name);
+      if (!files_of) return tl::unexpected(std::move(files_of.error()));
+      auto all = std::make_shared<std::vector<digest>>();
+      for (const auto& file : files_of->files) all->push_back(file.content);
+      contents = std::move(all);
+    }
+    result.insert(contents->begin(), contents->end());
+  }
+  referred = std::move(still);
+  return result;
+}
+
+tl::expected<void, diagnostic> release_store::state::set_trees_aside(const std::set<digest>& keep,
+                                                                     leftovers& left) {
   std::set<std::string> kept;
   for (const digest& each : keep) kept.insert(tree_name(each));
   std::error_code error;
@@ -484,10 +523,18 @@ tl::expected<void, diagnostic> release_store::state::sweep_trees(const std::set<
     return tl::unexpected(to_diagnostic(cluster::io_refusal("read", trees, error.value())));
   }
   for (std::string& tree : found) {
-    if (auto done = files.remove_all(tree); !done) {
+    if (tree.ends_with(doomed_tree_suffix)) {  // A removal that was interrupted.
+      left.trees.push_back(std::move(tree));
+      continue;
+    }
+    // Of another name each time: the same tree may have been made again meanwhile.
+    std::string aside =
+        tree + '.' + std::to_string(++set_aside) + std::string(doomed_tree_suffix);
+    if (auto done = files.rename(tree, aside); !done) {
       return tl::unexpected(to_diagnostic(done.error()));
     }
-    gone.trees.push_back(std::move(tree));
+    left.trees.push_back(std::move(aside));
+    left.gone.trees.push_back(std::move(tree));
   }
   return {};
 }

@@ -25,6 +25,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -99,13 +100,24 @@ class release_store {
   /// By path. @param from  0: nothing, so that all of `to` is added.
   [[nodiscard]] tl::expected<std::vector<file_diff>, diagnostic> diff(int from, int to) const;
 
-  /// Forgets all but the newest `keep` releases, the active one and those in use; then removes
-  /// trees and contents that no release refers to. Contents stay while somebody holds blobs(); trees
-  /// while another process has the store open, which may serve from them.
+  /// What forget() leaves to remove().
+  struct leftovers {
+    pruned gone;
+    std::vector<std::string> trees;           ///< Of no release any more, under other names.
+    std::set<cluster::digest> manifests;      ///< Of those that stay.
+    std::optional<cluster::blob_store::moment> since;
+  };
+  /// Forgets all but the newest `keep` releases, the active one and those in use, and takes away the
+  /// names of the other trees; these stay while another process has the store open, which may serve
+  /// from them. Short: nobody may apply meanwhile.
   /// @param keep_trees  in use without a number: digests of manifests that are being prepared.
-  [[nodiscard]] tl::expected<pruned, diagnostic> prune(
+  [[nodiscard]] tl::expected<leftovers, diagnostic> forget(
       std::size_t keep, const std::set<int>& in_use,
       const std::set<cluster::digest>& keep_trees = {});
+  /// Removes these trees, and the contents that no release refers to. May take long; nobody has to wait
+  /// for it. Contents stay from when somebody holds blobs(), for the next time. One thread at a time.
+  [[nodiscard]] tl::expected<pruned, diagnostic> remove(leftovers from,
+                                                        const std::stop_token& stop = {});
 
   /// Of a node whose releases are the cluster's: removes all trees but those of these manifests, and all
   /// contents but these.

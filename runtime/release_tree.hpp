@@ -29,7 +29,8 @@ namespace troupe {
     const cluster::disk& files, const cluster::blob_store& contents,
     const cluster::manifest& wanted, const std::string& trees);
 
-/// The suffix of trees that are being made; one that is found at a start is nobody's.
+/// The suffixes of trees that are being made and removed; one that is found at a start is nobody's.
 inline constexpr std::string_view unfinished_tree_suffix = ".new";
+inline constexpr std::string_view doomed_tree_suffix = ".gone";
 
 }  // namespace troupe

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "actors/stages/lua_stage.hpp"
 
-#include <sys/stat.h>
-
 #include <cerrno>
 
 #include "actors/exchange_actor.hpp"
@@ -60,25 +58,10 @@ verdict lua_stage::handle(exchange_box& box) {
 
 verdict lua_stage::start(exchange_box& box) {
   net::exchange& x = box.x;
-  int chunk = handler_.chunk;
-  if (handler_.file) {
-    const site& conf = box.release->configuration();
-    std::string path(handler_.file->evaluate(x, conf.variables));
-    if (!path.starts_with('/')) path = conf.code_prefix + path;
-    struct stat info {};
-    const bool is_missing = ::stat(path.c_str(), &info) != 0;
-    const int error = errno;
-    const auto compiled = box.release->machine().compile_file(path, x.settings->lua_code_cache);
-    if (!compiled) {
-      if (x.enabled(log_level::error)) {
-        x.write(log_level::error,
-                "failed to load external Lua file \"" + path + "\": " + compiled.error());
-      }
-      if (handler_.where == phase::log) return verdict::next;
-      if (is_missing) return finish(box, error == ENOENT ? 404 : 503);
-      return finish(box, 500);
-    }
-    chunk = *compiled;
+  const auto chunk = handler_.code.find(box);
+  if (!chunk) {
+    if (handler_.where == phase::log) return verdict::next;
+    return finish(box, chunk.error() == 0 ? 500 : chunk.error() == ENOENT ? 404 : 503);
   }
   x.step = runs;
   x.next = net::direction::onward;
@@ -87,7 +70,7 @@ verdict lua_stage::start(exchange_box& box) {
                                   std::string(x.uri) + "\" c:1");
   }
   if (!box.handler) box.handler.emplace(box.release->machine(), *box.owner);
-  box.handler->start(chunk, handler_.where, &x, x);
+  box.handler->start(*chunk, handler_.where, &x, x);
   return judge(box);
 }
 

@@ -7,18 +7,14 @@
 // Thread   shard.
 #pragma once
 
-#include <memory>
-
 #include "actors/site.hpp"
 #include "actors/stage.hpp"
-#include "net/complex_value.hpp"
 
 namespace troupe::actors {
 
 struct lua_handler {
   lua::phase where = lua::phase::content;
-  int chunk = -1;                                  ///< -1: `file` names it.
-  std::shared_ptr<const net::complex_value> file;  ///< Path with variables, for _file directives.
+  lua_code code;
 };
 
 class lua_stage final : public stage {

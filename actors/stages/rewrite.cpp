@@ -152,13 +152,19 @@ rewrite_stage::step rewrite_stage::set_by_lua(exchange_box& box, const rewrite_o
   net::exchange& x = box.x;
   const net::variable_table& variables = box.release->configuration().variables;
   if ((x.step & in_lua) == 0) {
+    const auto chunk = op.code.find(box);
+    if (!chunk) {
+      x.next = direction::finish;
+      x.final_status = 500;
+      return step::leave;
+    }
     if (!box.handler) box.handler.emplace(box.release->machine(), *box.owner);
     x.step |= in_lua;
     x.set_arguments.clear();
     for (const net::complex_value& argument : op.arguments) {
       x.set_arguments.push_back(x.keep(argument.evaluate(x, variables)));
     }
-    box.handler->start(op.chunk, lua::phase::set, &x, x);
+    box.handler->start(*chunk, lua::phase::set, &x, x);
   }
   lua::script& script = *box.handler;
   switch (script.state()) {

@@ -33,7 +33,7 @@ struct rewrite_operation {
   net::variable_index variable = -1;
   net::complex_value value = net::complex_value::constant("");
   std::vector<net::complex_value> arguments;   ///< set_by_lua.
-  int chunk = -1;                              ///< set_by_lua.
+  lua_code code;                               ///< set_by_lua.
   int status = 0;                              ///< return.
   bool has_text = false;                       ///< return with a text or URL.
   std::shared_ptr<const lua::regex> pattern;   ///< rewrite.

@@ -4,6 +4,7 @@
 local _, ngx, native = ...
 local loaded, loaders = package.loaded, package.loaders
 local type, error, tostring, pcall, xpcall = type, error, tostring, pcall, xpcall
+local open, ENOENT, ENOTDIR = io.open, 2, 20
 local running, status, format = coroutine.running, coroutine.status, string.format
 
 local begun = newproxy()  -- In package.loaded until the module is there, or for ever if it failed.
@@ -16,6 +17,16 @@ local function find(name)
     if not ok then error(found, 0) end
     if type(found) == "function" then return found end
     if type(found) == "string" then tried = tried .. found end
+  end
+  -- Lua's own search takes a file that may not be read, or for which no descriptor is left, for missing.
+  for file in tried:gmatch("no file '([^']*)'") do
+    local opened, why, number = open(file)
+    if opened then
+      opened:close()
+    elseif number ~= ENOENT and number ~= ENOTDIR then
+      tried = format("\n\tcannot open %s%s", why, tried)
+      break
+    end
   end
   error(format("module '%s' not found:%s", name, tried), 3)
 end

@@ -13,6 +13,7 @@
 
 #include "runtime/admin_api.hpp"
 #include "runtime/admin_server.hpp"
+#include "runtime/app_folder.hpp"
 #include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
@@ -150,6 +151,10 @@ int run_command(words arguments) {
   if (!given) return refuse(*flags, {given.error()});
   std::vector<std::string> words_again{"run"};
   words_again.insert(words_again.end(), arguments.begin(), arguments.end());
+  // Before a data folder is made for it. A process that takes over has the release.
+  if (!own.path.empty() && !given->is_there()) {
+    if (auto found = find_app(own.path); !found) return refuse(*flags, {found.error()});
+  }
   invocation started_as = invocation::of_this_process(std::move(words_again));
   const auto give_up = [&](const diagnostics& problems) {
     given->refuse(problems);
@@ -219,7 +224,11 @@ int run_command(words arguments) {
       upgrade::parts{
           .sockets = [&served_node] { return served_node.listening_sockets(); },
           .lock = data->lock(),
-          .before = [aside] { return aside.begin(); },
+           .before =
+               [aside, &around] {
+                 if (around.releases) around.releases->stop_pruning();
+                 return aside.begin();
+               },
           .done =
               [&] {
                 aside.end();
@@ -280,6 +289,8 @@ int run_command(words arguments) {
   }
   announce(*flags, served_node.listeners());
   given->ready();
+  // After an upgrade the process before may still serve from older trees.
+  if (around.releases && !given->is_there()) around.releases->prune();
 
   served actions = serve_node(served_node);
   if (around.releases) {
@@ -299,6 +310,7 @@ int run_command(words arguments) {
   // Whoever is being answered may use the node.
   around.watch.reset();
   around.control.reset();
+  if (around.releases) around.releases->stop_pruning();
   return status;
 }
 

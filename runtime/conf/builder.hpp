@@ -56,8 +56,8 @@ struct scope {
 
   // Inherited.
   std::map<lua::phase, std::shared_ptr<const actors::stage_spec>> handlers;
-  actors::lua_hook header_filter;
-  actors::lua_hook body_filter;
+  actors::lua_code header_filter;
+  actors::lua_code body_filter;
   std::shared_ptr<std::vector<actors::access_rule>> rules;
   std::shared_ptr<const net::complex_value> auth_request;
   std::vector<std::function<void(actors::exchange_box&)>> header_edits;

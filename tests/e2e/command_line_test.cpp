@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
 #include <csignal>
@@ -78,6 +79,31 @@ TEST(command_line, a_folder_without_an_app_is_refused) {
       run_troupe({"run", folder.path().string(), "--data", (folder.path() / "data").string()});
   EXPECT_EQ(refused.status, 1);
   EXPECT_NE(refused.err.find("neither nginx.conf nor conf/nginx.conf"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "data"));  // Nothing was made for it.
+}
+
+TEST(command_line, a_path_that_is_no_app_is_named_by_every_command_with_what_is_missing) {
+  test_node node({.conf = ok_server});
+  const std::string folder = node.folder().string();
+  const std::string gone = folder + "/gone/app";
+  const std::string told = gone + ": no such file or folder\n  hint: " + folder +
+                           " is there, gone/app is not in it\n";
+  EXPECT_EQ(run_troupe({"run", gone, "--data", folder + "/other"}).err, told);
+  EXPECT_EQ(run_troupe({"run", gone, "--watch", "--data", folder + "/other"}).err, told);
+  EXPECT_EQ(run_troupe({"check", gone}).err, told);
+  const auto applied = run_troupe({"apply", gone, "--data", node.data().string()});
+  EXPECT_EQ(applied.err, told);
+  EXPECT_EQ(applied.status, 1);
+  EXPECT_TRUE(run_troupe({"apply", gone, "--data", node.data().string(), "--json"})
+                  .out.starts_with("{\"error\":\"check_failed\","));
+  EXPECT_TRUE(run_troupe({"apply", folder + "/nginx.conf", "--data", node.data().string()})
+                  .err.starts_with(folder + "/nginx.conf: this is a file; a release is made of an app's folder\n"));
+  // HUP, when what it was started from has gone.
+  std::filesystem::remove(node.folder() / "nginx.conf");
+  node.signal(SIGHUP);
+  EXPECT_TRUE(node.logs("neither nginx.conf nor conf/nginx.conf is in this folder"));
+  EXPECT_EQ(test_client(node).get("/").body, "ok");
+  EXPECT_EQ(node.stop(), 0);
 }
 
 TEST(command_line, check_is_quiet_about_a_good_app_and_exact_about_a_bad_one) {

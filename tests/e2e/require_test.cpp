@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // require: modules that wait while they are loaded, and what stands in the way of a wait.
+#include "tests/support/temp_dir.hpp"
 #include "tests/support/test_client.hpp"
 #include "tests/support/test_node.hpp"
 
@@ -70,6 +71,17 @@ TEST(require, says_what_is_wrong_with_a_module) {
             "module 'no.such.thing' not found:\n"
             "bad argument #1 to 'require' (string expected, got no value)\n"
             "bad argument #1 to 'require' (string expected, got table)\n");
+}
+
+TEST(require, a_file_that_is_there_and_cannot_be_opened_is_named) {
+  temp_dir folder;
+  std::filesystem::create_symlink("hidden.lua", folder.path() / "hidden.lua");  // To itself.
+  const std::string file = (folder.path() / "hidden.lua").string();
+  EXPECT_EQ(answer("package.path = '" + (folder.path() / "?.lua").string() + R"('
+      local found, why = pcall(require, "hidden")
+      ngx.say(why:match("^[^\n]*\n[^\n]*")) ngx.say(why:match("no file '[^']*hidden.lua'")))"),
+            "module 'hidden' not found:\n\tcannot open " + file +
+                ": Too many levels of symbolic links\nno file '" + file + "'\n");
 }
 
 TEST(require, the_log_shows_where_a_module_failed) {

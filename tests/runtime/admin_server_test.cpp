@@ -2,6 +2,7 @@
 #include "runtime/admin_server.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +63,30 @@ TEST_F(admin_server_test, answers_several_requests_of_one_connection) {
   EXPECT_EQ(asking.ask("GET", "/v1/status?a=x%26y+z")->body, "GET /v1/status a=x&y z ");
   const std::string large(3'000'000, 'b');
   EXPECT_EQ(asking.ask("POST", "/v1/releases", large)->body, "POST /v1/releases a= " + large);
+}
+
+TEST_F(admin_server_test, answers_also_when_no_descriptor_is_left) {
+  const auto server = open(echo);
+  const unix_address where(path);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  for (int i = 0; i < 5; ++i) {
+    const net::unique_fd socket(::socket(AF_UNIX, SOCK_STREAM, 0));
+    const int lowest = dup(socket.get());  // All below it are taken.
+    close(lowest);
+    const rlimit none{.rlim_cur = static_cast<rlim_t>(lowest), .rlim_max = before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    EXPECT_EQ(::connect(socket.get(), where.get(), where.size()), 0);
+    constexpr std::string_view asked = "GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    EXPECT_EQ(write(socket.get(), asked.data(), asked.size()), static_cast<ssize_t>(asked.size()));
+    std::string answer;
+    char room[4096];
+    for (ssize_t got = 0; (got = read(socket.get(), room, sizeof room)) > 0;) {
+      answer.append(room, static_cast<std::size_t>(got));
+    }
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_TRUE(answer.ends_with("GET /x a= ")) << answer;
+  }
 }
 
 TEST_F(admin_server_test, is_its_owners_alone) {

@@ -52,7 +52,20 @@ TEST(data_folder, a_path_that_cannot_be_is_refused) {
   folder.write("file", "");
   auto data = data_folder::take(folder.path() / "file/data");
   ASSERT_FALSE(data);
-  EXPECT_EQ(data.error().hint, "--data DIR names another folder");
+  EXPECT_EQ(data.error().reason, "the data folder " + (folder.path() / "file/data").string() +
+                                     " cannot be made: Not a directory");
+  EXPECT_EQ(data.error().hint, "a file is in its way; --data DIR names another folder");
+}
+
+TEST(data_folder, what_a_node_writes_in_it_must_be_writable) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may write anywhere; tests/e2e/data_folder_test.cpp does";
+  temp_dir folder;
+  fs::create_directory(folder.path() / "store");
+  fs::permissions(folder.path() / "store", fs::perms(0555));
+  const auto data = data_folder::take(folder.path());
+  ASSERT_FALSE(data);
+  EXPECT_EQ(data.error().reason, "the data folder " + folder.path().string() +
+                                     " cannot be written, its store: Permission denied");
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ namespace {
 using tests::apply;
 using tests::expect_whole;
 using tests::first_app;
+using tests::prune;
 using tests::second_app;
 using tests::sqlite_steps;
 using tests::temp_dir;
@@ -61,7 +62,7 @@ void expect_sound(const fs::path& data, const std::set<int>& may_be_active,
   ASSERT_TRUE(next) << next.error();
   EXPECT_GT(*next, number);
   expect_whole(*store, *next, second_app);
-  EXPECT_TRUE(store->prune(1, {}));
+  EXPECT_TRUE(prune(*store, 1, {}));
   expect_whole(*store, *next, second_app);
 }
 
@@ -174,7 +175,7 @@ void live(const fs::path& data, death how, int done) {
   say('s');
   if (!store->activate(1, 2)) _exit(4);
   say('a');
-  if (!store->prune(0, {})) _exit(3);
+  if (!prune(*store, 0, {})) _exit(3);
   say('p');
   store = release_store::open(data);  // closes the first
   _exit(0);

@@ -6,6 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <iterator>
+#include <semaphore>
+#include <stop_token>
 #include <thread>
 
 #include <sys/stat.h>
@@ -17,6 +20,7 @@ using tests::apply;
 using tests::expect_whole;
 using tests::first_app;
 using tests::manifest_of;
+using tests::prune;
 using tests::second_app;
 using tests::temp_dir;
 namespace fs = std::filesystem;
@@ -260,7 +264,7 @@ TEST(release_store, pruning_forgets_old_releases_and_what_only_they_had) {
     ASSERT_EQ(*apply(store, app, n - 1), n);
   }
   ASSERT_TRUE(store.activate(2));
-  const auto gone = store.prune(2, {4});
+  const auto gone = prune(store, 2, {4});
   ASSERT_TRUE(gone) << text(gone.error());
   EXPECT_EQ(gone->releases, (std::vector{1, 3}));
   EXPECT_EQ(gone->trees.size(), 4u);  // all but those of 2 and 4
@@ -273,8 +277,8 @@ TEST(release_store, pruning_forgets_old_releases_and_what_only_they_had) {
   EXPECT_FALSE(store.find(1));
   EXPECT_FALSE(store.manifest_of(3));
   // Again: nothing to do. Without the newest: their numbers are not given again.
-  EXPECT_TRUE(store.prune(2, {4})->releases.empty());
-  EXPECT_EQ(store.prune(0, {})->releases, (std::vector{4, 5, 6}));
+  EXPECT_TRUE(prune(store, 2, {4})->releases.empty());
+  EXPECT_EQ(prune(store, 0, {})->releases, (std::vector{4, 5, 6}));
   EXPECT_EQ(*apply(store, second_app, 2), 7);
 }
 
@@ -285,12 +289,12 @@ TEST(release_store, trees_that_another_process_may_serve_from_stay_until_it_has_
   ASSERT_EQ(*apply(store, second_app, 1), 2);
   {
     const auto draining = open_store(data.path());
-    const auto gone = store.prune(1, {});
+    const auto gone = prune(store, 1, {});
     ASSERT_TRUE(gone);
     EXPECT_EQ(gone->releases, std::vector{1});
     EXPECT_TRUE(gone->trees.empty());
   }
-  EXPECT_EQ(store.prune(1, {})->trees.size(), 1u);
+  EXPECT_EQ(prune(store, 1, {})->trees.size(), 1u);
 }
 
 TEST(release_store, a_prune_leaves_alone_what_is_being_applied) {
@@ -302,13 +306,82 @@ TEST(release_store, a_prune_leaves_alone_what_is_being_applied) {
     for (const auto& [path, content] : second_app) ASSERT_TRUE(store.blobs().put(content));
     const cluster::manifest files = manifest_of(second_app);
     ASSERT_TRUE(store.tree(files));
-    ASSERT_TRUE(store.prune(1, {}, {files.id()})->trees.empty());
+    ASSERT_TRUE(prune(store, 1, {}, {files.id()})->trees.empty());
     ASSERT_TRUE(store.commit({.manifest = files, .parent = 1}));
   }
   expect_whole(store, 2, second_app);
   // What a refused apply left goes with the next prune.
   ASSERT_TRUE(store.blobs().put("refused"));
-  EXPECT_EQ(store.prune(9, {2})->contents.files, 1u);
+  EXPECT_EQ(prune(store, 9, {2})->contents.files, 1u);
+}
+
+TEST(release_store, what_is_applied_again_while_old_releases_go_stays) {
+  temp_dir data;
+  auto store = open_store(data.path());
+  ASSERT_EQ(*apply(store, first_app, 0), 1);
+  ASSERT_EQ(*apply(store, second_app, 1), 2);
+  auto left = store.forget(1, {});
+  ASSERT_TRUE(left);
+  EXPECT_EQ(left->trees.size(), 1u);
+  // Its tree has lost its name already, its contents are doomed.
+  ASSERT_EQ(*apply(store, first_app, 2), 3);
+  const auto gone = store.remove(*std::move(left));
+  ASSERT_TRUE(gone);
+  EXPECT_EQ(gone->contents.files, 0u);
+  expect_whole(store, 3, first_app);
+  // One that was committed, but begun before: nobody may count on a moment when he holds contents.
+  auto hold = store.blobs().keep_all();
+  left = store.forget(1, {});
+  hold.reset();
+  EXPECT_EQ(store.remove(*std::move(left))->contents.files, 0u);
+  EXPECT_EQ(prune(store, 1, {})->contents.files, 4u);  // Of the second: one has a twin.
+  expect_whole(store, 3, first_app);
+}
+
+// Each step of the removal waits until everything else has been done beside it.
+TEST(release_store, nobody_waits_for_what_is_removed) {
+  temp_dir data;
+  std::atomic<bool> is_armed = false;
+  std::binary_semaphore reached(0);
+  std::binary_semaphore go_on(0);
+  auto store = *release_store::open(data.path(), [&](std::string_view call, const std::string&) {
+    if (is_armed.exchange(false) && call == "unlink") {
+      reached.release();
+      go_on.acquire();
+    }
+    return 0;
+  });
+  ASSERT_EQ(*apply(store, first_app, 0), 1);
+  ASSERT_EQ(*apply(store, second_app, 1), 2);
+  auto left = store.forget(1, {});
+  ASSERT_TRUE(left);
+  is_armed = true;
+  std::thread removing([&] { EXPECT_TRUE(store.remove(*std::move(left))); });
+  reached.acquire();
+  EXPECT_EQ(*apply(store, first_app, 2), 3);
+  EXPECT_TRUE(store.config().set("k", {config_type::string, "v"}, "test", {}));
+  EXPECT_EQ(store.list()->size(), 2u);
+  go_on.release();
+  removing.join();
+  expect_whole(store, 3, first_app);
+}
+
+TEST(release_store, a_removal_that_is_told_to_stop_goes_on_with_the_next_one) {
+  temp_dir data;
+  auto store = open_store(data.path());
+  ASSERT_EQ(*apply(store, first_app, 0), 1);
+  ASSERT_EQ(*apply(store, second_app, 1), 2);
+  auto left = store.forget(1, {});
+  ASSERT_TRUE(left);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(store.remove(*std::move(left), stop.get_token())->contents.files, 0u);
+  const auto trees = [&] {
+    return std::distance(fs::directory_iterator(data.path() / "trees"), fs::directory_iterator());
+  };
+  EXPECT_EQ(trees(), 2);
+  EXPECT_EQ(prune(store, 1, {})->contents.files, 2u);
+  EXPECT_EQ(trees(), 1);
 }
 
 TEST(release_store, a_database_of_a_newer_troupe_is_refused) {

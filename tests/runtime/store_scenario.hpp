@@ -58,6 +58,15 @@ inline tl::expected<int, std::string> apply(release_store& store, const app_file
   return *number;
 }
 
+/// Both halves, as deployment does them.
+inline tl::expected<pruned, diagnostic> prune(release_store& store, std::size_t keep,
+                                              const std::set<int>& in_use,
+                                              const std::set<cluster::digest>& keep_trees = {}) {
+  auto left = store.forget(keep, in_use, keep_trees);
+  if (!left) return tl::unexpected(left.error());
+  return store.remove(*std::move(left));
+}
+
 /// Whether a release is all there: its record, its contents, its tree.
 inline void expect_whole(release_store& store, int number, const app_files& app) {
   const auto files = store.manifest_of(number);

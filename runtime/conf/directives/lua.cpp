@@ -20,7 +20,7 @@ bool is_file(const directive& d) { return d.name.ends_with("_file"); }
 std::shared_ptr<const actors::stage_spec> handler(builder& b, const directive& d, phase where) {
   actors::lua_handler made;
   made.where = where;
-  made.chunk = b.chunk(d, where, code_of(d), is_file(d), &made.file);
+  made.code.chunk = b.chunk(d, where, code_of(d), is_file(d), &made.code.file);
   return std::make_shared<actors::stage_spec>(actors::stage_spec{
       d.name, where, [made](actors::shard& home, actors::shard_release&) {
         return actors::spawn_on<actors::lua_stage>(home, made).handle;
@@ -40,12 +40,20 @@ void set_content(builder& b, const directive& d) {
   b.here().echo.reset();
 }
 
+// Of a filter or a set_by_lua, which have no answer for a file that is not there: so a path that is
+// known now must lead to one.
+actors::lua_code code(builder& b, const directive& d, phase where, const std::string& text_or_path) {
+  actors::lua_code made;
+  const bool is_late =
+      text_or_path.find('$') != std::string::npos || !b.here().settings.lua_code_cache;
+  made.chunk = b.chunk(d, where, text_or_path, is_file(d), is_late ? &made.file : nullptr);
+  return made;
+}
+
 template <phase Where>
 void set_filter(builder& b, const directive& d) {
-  actors::lua_hook hook;
-  hook.chunk = b.chunk(d, Where, code_of(d), is_file(d), nullptr);
-  if (Where == phase::header_filter) b.here().header_filter = hook;
-  else b.here().body_filter = hook;
+  auto& filter = Where == phase::header_filter ? b.here().header_filter : b.here().body_filter;
+  filter = code(b, d, Where, code_of(d));
 }
 
 template <phase Where>
@@ -60,13 +68,12 @@ void set_once(builder& b, const directive& d) {
 
 void set_by_lua(builder& b, const directive& d) {
   const auto variable = define_variable(b, d, d.args[0]);
-  const std::string& code = d.is_lua ? d.lua_block : d.args[1];
-  const int chunk = b.chunk(d, phase::set, code, is_file(d), nullptr);
+  actors::lua_code made = code(b, d, phase::set, d.is_lua ? d.lua_block : d.args[1]);
   std::vector<net::complex_value> arguments;
   for (std::size_t i = 2; i < d.args.size(); ++i) arguments.push_back(*b.value(d, d.args[i]));
   auto& op = add_operation(b, actors::rewrite_operation::kind::set_by_lua);
   op.variable = variable;
-  op.chunk = chunk;
+  op.code = std::move(made);
   op.arguments = std::move(arguments);
 }
 
