@@ -46,7 +46,8 @@ struct controller::impl {
                 .answer = [this](const peer_id& to,
                                  const message& what) { lower.send(to, what); }},
                contents),
-        sent(contents) {}
+        sent(contents),
+        answered(std::move(how.outcomes), how.keep_outcome) {}
 
   using teller = std::function<void(const progress&)>;
   /// An order on its way into the log. Those of people are made when they come, those of the
@@ -510,6 +511,17 @@ void controller::impl::on_query(const peer_id& from, const query& what) {
       return;
     }
     answer.text = status_text(state, *aside, denied);
+  } else if (what.what.starts_with(outcome_query)) {
+    const auto id = parse_order_id(std::string_view(what.what).substr(outcome_query.size()));
+    const auto under_way = id ? pushes.find(*id) : pushes.end();
+    std::optional<progress> found;
+    if (under_way != pushes.end()) {
+      found = under_way->second.progress.report(members, clock);
+    } else if (id) {
+      found = answered.find(*id, state);
+    }
+    // None: it is not known here.
+    if (found) answer.text = encode(message(*found));
   } else {
     lower.send(from, refused{what.ask, "unsupported", "there is no list \"" + what.what + '"'});
     return;

@@ -30,6 +30,9 @@ class controller {
     std::function<wall_time()> wall_clock;
     log_function log;
     std::uint64_t checkpoint_every = 1'000;  ///< Changes.
+    /// How pushes went and what was refused, before this controller began; and where that is kept.
+    std::vector<progress> outcomes = {};
+    std::function<void(const progress&)> keep_outcome = {};
     std::string no_promotion;  ///< Why nobody can be promoted by an order; empty: somebody can.
   };
   controller(options how, change_log& log, blob_source& blobs, lower_links& lower);
