@@ -506,7 +506,11 @@ void agent_core::refresh_addresses(instant now) {
     if (pair && keys_.membership(how_.name, address_, may_lead)) {
       enrolment_ = std::make_unique<enrolment>(
           *context_, *pair,
-          [this, may_lead] { return *keys_.membership(how_.name, address_, may_lead); }, how_.log);
+          [this, may_lead] { return *keys_.membership(how_.name, address_, may_lead); },
+          by_token ? "the token is used up, has expired or is of another cluster; `troupe keys token` "
+                     "makes a new one"
+                   : "the keys in " + how_.key_folder + " are not those of its cluster",
+          how_.log);
       loop_.add(*enrolment_);
       enrolment_->addresses(those, now);
     }

@@ -179,7 +179,10 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
   }
   // Before anything of it is read.
   if (state.has_keys() && !what.is_genuine()) {
-    return refuse({.errc = refusal_errc::denied, .reason = "the order's signature is not genuine"});
+    return refuse({.errc = refusal_errc::denied,
+                   .reason = what.signature.empty()
+                                 ? "the order is not signed, and this cluster has keys"
+                                 : "the order's signature is not genuine"});
   }
   const auto decoded = order::decode(what.bytes);
   if (!decoded) return refuse(decoded.error());
