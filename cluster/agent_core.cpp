@@ -84,6 +84,7 @@ tl::expected<void, refusal> agent_core::lead(std::vector<signed_order> first, in
     }
   };
   if (seat_) {
+    how.has_heirs = true;
     how.no_promotion =
         "etcd says who leads: stop the controller that does, " + how_.name +
         ", and another leads within a second";
