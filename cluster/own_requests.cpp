@@ -23,6 +23,7 @@ refusal_errc errc_of(const std::string& error) {
   if (error == "denied") return refusal_errc::denied;
   if (error == "unsupported") return refusal_errc::unsupported;
   if (error == "malformed") return refusal_errc::malformed;
+  if (error == "failed") return refusal_errc::conflict;  // An answer, and it is no.
   return refusal_errc::io;
 }
 

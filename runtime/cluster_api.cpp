@@ -34,6 +34,8 @@ admin_response answer_of(const cluster::refusal& why) {
       return refusal(403, "denied", why.reason);
     case refusal_errc::not_leader:
       return refusal(503, "no_controller", why.reason);
+    case refusal_errc::conflict:
+      return refusal(409, "failed", why.reason);
     default:
       return refusal(503, "no_answer", why.reason);
   }
