@@ -77,7 +77,14 @@ tl::expected<void, refusal> agent_core::lead(std::vector<signed_order> first, in
   how.root = keys_.root;
   how.wall_clock = wall_now;
   how.log = how_.log;
+  how.outcomes = known_outcomes();
+  how.keep_outcome = [this](const progress& outcome) {
+    if (auto kept = log_->keep_outcome(encode(message(outcome))); !kept) {
+      say(log_level::warn, "cluster: how an order went was not kept: " + kept.error().reason);
+    }
+  };
   if (seat_) {
+    how.has_heirs = true;
     how.no_promotion =
         "etcd says who leads: stop the controller that does, " + how_.name +
         ", and another leads within a second";
@@ -268,8 +275,8 @@ void agent_core::change_part(instant now) {
     // What it announced last is for this node too.
     local_.pump(now);
     // Its own history may still say that it leads: it was shown a promotion that is not in there.
-    lost_epoch_ = controller_->state().at().epoch;
-    if (follower_->state().controller() != how_.name) lost_epoch_ = 0;
+    const bool is_told = follower_->state().controller() != how_.name;
+    lose_epoch(is_told ? 0 : controller_->state().at().epoch);
     say(log_level::notice, "cluster: this node leads no more");
     follow(now);
     return;
@@ -279,6 +286,32 @@ void agent_core::change_part(instant now) {
   if (auto done = lead({}, now); !done) {
     say(log_level::error, "cluster: this node should lead and cannot: " + done.error().reason);
   }
+}
+
+/// In which it led, until it was shown the promotion of another. Kept on the disk: it would else
+/// lead again after a restart, and acknowledge what the other's history will not have.
+void agent_core::lose_epoch(std::uint64_t epoch) {
+  if (lost_epoch_ == epoch) return;
+  lost_epoch_ = epoch;
+  if (auto kept = log_->keep_lost_epoch(epoch); !kept) {
+    say(log_level::error, "cluster: that this node leads no more was not kept: " +
+                              kept.error().reason);
+  }
+}
+
+std::vector<progress> agent_core::known_outcomes() const {
+  std::vector<progress> result;
+  const auto kept = log_->outcomes();
+  if (!kept) {
+    say(log_level::warn, "cluster: how orders went is not known: " + kept.error().reason);
+    return result;
+  }
+  for (const std::string& bytes : *kept) {
+    auto one = decode_message(bytes);
+    // A newer troupe may have written it.
+    if (auto* outcome = one ? std::get_if<progress>(&*one) : nullptr) result.push_back(*outcome);
+  }
+  return result;
 }
 
 // ---- what comes
@@ -475,7 +508,11 @@ void agent_core::refresh_addresses(instant now) {
     if (pair && keys_.membership(how_.name, address_, may_lead)) {
       enrolment_ = std::make_unique<enrolment>(
           *context_, *pair,
-          [this, may_lead] { return *keys_.membership(how_.name, address_, may_lead); }, how_.log);
+          [this, may_lead] { return *keys_.membership(how_.name, address_, may_lead); },
+          by_token ? "the token is used up, has expired or is of another cluster; `troupe keys token` "
+                     "makes a new one"
+                   : "the keys in " + how_.key_folder + " are not those of its cluster",
+          how_.log);
       loop_.add(*enrolment_);
       enrolment_->addresses(those, now);
     }

@@ -77,6 +77,8 @@ class agent_core final : public loop_source {
   void on_announced(std::string_view topic, message what, instant now);
   void on_answer(message what, instant now);
   void change_part(instant now);
+  void lose_epoch(std::uint64_t epoch);
+  [[nodiscard]] std::vector<progress> known_outcomes() const;
   void change_part_by_seat(instant now);
   void keep_house(instant now);
   void refresh_allowed();

@@ -201,7 +201,11 @@ tl::expected<void, refusal> agent_core::start(instant now) {
   if (auto done = follower_->start(now); !done) return done;
 
   const bool is_new = log_->head() == position();
-  const bool leads = follower_->state().controller() == how_.name;
+  const auto lost = log_->lost_epoch();
+  if (!lost) return tl::unexpected(lost.error());
+  lost_epoch_ = *lost;
+  const bool leads = follower_->state().controller() == how_.name &&
+                     follower_->state().at().epoch > lost_epoch_;
   if (leads && !lower_) {
     return refuse(refusal_errc::malformed,
                   "this node leads the cluster and needs its address (--listen HOST:PORT)");

@@ -12,6 +12,7 @@
 #include "cluster/promotion.hpp"
 #include "cluster/push_progress.hpp"
 #include "cluster/read_through_blobs.hpp"
+#include "cluster/second_copies.hpp"
 #include "cluster/status_text.hpp"
 #include "cluster/uploads.hpp"
 
@@ -47,7 +48,9 @@ struct controller::impl {
                 .answer = [this](const peer_id& to,
                                  const message& what) { lower.send(to, what); }},
                contents),
-        sent(contents) {}
+        sent(contents),
+        copies(links, contents),
+        answered(std::move(how.outcomes), how.keep_outcome) {}
 
   using teller = std::function<void(const progress&)>;
   /// An order on its way into the log. Those of people are made when they come, those of the
@@ -74,6 +77,7 @@ struct controller::impl {
   std::uint64_t asks = 0;
   read_through_blobs served;
   uploads sent;
+  second_copies copies;
   membership members;
   ack_pace pace;
   peer_names names;
@@ -102,6 +106,7 @@ struct controller::impl {
   void take(const signed_order& what, teller tell, instant now);
   [[nodiscard]] std::optional<refusal> lacks(const order& what) const;
   void enqueue(waiting what);
+  void enqueue_with_copies(const release_order& what, waiting entry);
   void pump();
   void appended(const order& what, const change& in, std::string snapshot, const position& before);
   void follow(const order& what, const change& in);
@@ -120,6 +125,7 @@ struct controller::impl {
   void on_acks(const peer_id& from, const acknowledgements& what);
   void on_query(const peer_id& from, const query& what);
   [[nodiscard]] std::vector<peer_id> sources() const;
+  [[nodiscard]] std::map<std::string, peer_id> heirs() const;
   void deny(const peer_id& from, std::uint64_t ask, std::string reason);
   void send_beacon();
   void repeat_what_is_due();
@@ -180,7 +186,10 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
   }
   // Before anything of it is read.
   if (state.has_keys() && !what.is_genuine()) {
-    return refuse({.errc = refusal_errc::denied, .reason = "the order's signature is not genuine"});
+    return refuse({.errc = refusal_errc::denied,
+                   .reason = what.signature.empty()
+                                 ? "the order is not signed, and this cluster has keys"
+                                 : "the order's signature is not genuine"});
   }
   const auto decoded = order::decode(what.bytes);
   if (!decoded) return refuse(decoded.error());
@@ -264,7 +273,30 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
     pushes.try_emplace(id, std::move(begun));
     advance(id);
   };
+  if (const auto* release = std::get_if<release_order>(&decoded->body)) {
+    return enqueue_with_copies(*release, std::move(entry));
+  }
   enqueue(std::move(entry));
+}
+
+void controller::impl::enqueue_with_copies(const release_order& what, waiting entry) {
+  const auto others = how.has_heirs ? heirs() : std::map<std::string, peer_id>();
+  if (others.empty()) return enqueue(std::move(entry));
+  std::vector<digest> names{what.manifest};
+  if (const auto bytes = blobs.get(what.manifest)) {
+    if (const auto files = manifest::decode(*bytes)) {
+      for (const manifest_file& file : files->files) names.push_back(file.content);
+    }
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  copies.make(
+      names, others,
+      [this, entry = std::move(entry)](const tl::expected<void, refusal>& made) {
+        if (!made) return entry.fail(made.error());
+        enqueue(entry);
+      },
+      clock);
 }
 
 void controller::impl::enqueue(waiting what) {
@@ -522,6 +554,17 @@ void controller::impl::on_query(const peer_id& from, const query& what) {
       return;
     }
     answer.text = status_text(state, *aside, denied);
+  } else if (what.what.starts_with(outcome_query)) {
+    const auto id = parse_order_id(std::string_view(what.what).substr(outcome_query.size()));
+    const auto under_way = id ? pushes.find(*id) : pushes.end();
+    std::optional<progress> found;
+    if (under_way != pushes.end()) {
+      found = under_way->second.progress.report(members, clock);
+    } else if (id) {
+      found = answered.find(*id, state);
+    }
+    // None: it is not known here.
+    if (found) answer.text = encode(message(*found));
   } else {
     lower.send(from, refused{what.ask, "unsupported", "there is no list \"" + what.what + '"'});
     return;
@@ -538,6 +581,18 @@ std::vector<peer_id> controller::impl::sources() const {
     if (name != how.name && members.is_live(name, clock)) result.insert(one.via);
   }
   return {result.begin(), result.end()};
+}
+
+/// The live ones of those that may lead when this one is gone, by their own links.
+std::map<std::string, peer_id> controller::impl::heirs() const {
+  std::map<std::string, peer_id> result;
+  for (const auto& [name, member] : state.members()) {
+    if (name == how.name || !member.may_lead || member.address.empty()) continue;
+    const membership::node* node = members.find(name);
+    if (node == nullptr || !members.is_live(name, clock)) continue;
+    if (peer_names::is_node(state, node->via, name)) result[name] = node->via;
+  }
+  return result;
 }
 
 void controller::impl::send_beacon() {
@@ -650,6 +705,9 @@ void controller::on_message(const peer_id& from, message what, instant now) {
       if (!self.blobs.has(name)) answer.names.push_back(name);
     }
     self.lower.send(from, answer);
+  } else if (std::holds_alternative<missing_answer>(what) ||
+             std::holds_alternative<put_answer>(what) || std::holds_alternative<refused>(what)) {
+    static_cast<void>(self.copies.on_message(from, what, now));
   } else if (const auto* piece = std::get_if<put_blob>(&what)) {
     self.lower.send(from, self.sent.take(from, *piece));
   } else if (const auto* order = std::get_if<struct submit>(&what)) {
@@ -691,6 +749,7 @@ void controller::tick(instant now) {
   self.log.poll();
   if (self.is_lost) return;
   self.served.tick(now);
+  self.copies.tick(now);
   if (self.beacon_due <= now) {
     self.send_beacon();
     // Who is not live any more is not waited for.
@@ -707,7 +766,8 @@ void controller::tick(instant now) {
 }
 
 instant controller::next_tick() const {
-  instant result = std::min(impl_->beacon_due, impl_->served.next_tick());
+  instant result =
+      std::min({impl_->beacon_due, impl_->served.next_tick(), impl_->copies.next_tick()});
   for (const auto& [id, one] : impl_->pushes) {
     result = std::min(result, one.progress.next_tick());
     if (one.is_news && !one.tellers.empty()) result = std::min(result, one.told + progress_every);

@@ -30,6 +30,12 @@ class controller {
     std::function<wall_time()> wall_clock;
     log_function log;
     std::uint64_t checkpoint_every = 1'000;  ///< Changes.
+    /// How pushes went and what was refused, before this controller began; and where that is kept.
+    std::vector<progress> outcomes = {};
+    std::function<void(const progress&)> keep_outcome = {};
+    /// Others may lead when this one is gone, and have its history but not its disk: contents are with
+    /// one of them before their release is in the history.
+    bool has_heirs = false;
     std::string no_promotion;  ///< Why nobody can be promoted by an order; empty: somebody can.
   };
   controller(options how, change_log& log, blob_source& blobs, lower_links& lower);

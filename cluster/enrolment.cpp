@@ -13,14 +13,27 @@ constexpr std::chrono::seconds again{2};
 }  // namespace
 
 enrolment::enrolment(const zmq_context& context, curve_pair keys,
-                     std::function<signed_order()> membership, log_function log)
+                     std::function<signed_order()> membership, std::string if_denied,
+                     log_function log)
     : membership_(std::move(membership)),
-      log_(log),
+      if_denied_(std::move(if_denied)),
+      log_(std::move(log)),
       link_(
-          context, {.keys = std::move(keys), .log = std::move(log)},
+          context,
+          {.keys = std::move(keys),
+           .log =
+               [this](log_level level, std::string_view line) {
+                 if (log_) log_(level, explained(line));
+               }},
           {.on_link = [this](bool up,
                              instant now) { submit_at_ = up ? std::optional(now) : std::nullopt; },
            .on_message = [this](const message& what, instant now) { on_message(what, now); }}) {}
+
+std::string enrolment::explained(std::string_view problem) const {
+  std::string result(problem);
+  if (problem.ends_with(upper_socket::denied_words)) result += ": " + if_denied_;
+  return result;
+}
 
 void enrolment::addresses(std::vector<upper_address> those, instant now) {
   link_.addresses(std::move(those), now);

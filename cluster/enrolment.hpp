@@ -21,15 +21,16 @@ class enrolment final : public loop_source {
  public:
   /// @param keys  of the operator's tools, or of the token.
   /// @param membership  made anew for each attempt: orders expire.
+  /// @param if_denied   what is said to who looks after the node when these keys are not let in.
   enrolment(const zmq_context& context, curve_pair keys, std::function<signed_order()> membership,
-            log_function log);
+            std::string if_denied, log_function log);
 
   void addresses(std::vector<upper_address> those, instant now);
   /// Whether there is nothing more to do here: it is a member.
   [[nodiscard]] bool is_done() const noexcept { return is_done_; }
   /// Why it is none yet.
-  [[nodiscard]] const std::string& problem() const noexcept {
-    return problem_.empty() ? link_.problem() : problem_;
+  [[nodiscard]] std::string problem() const {
+    return problem_.empty() ? explained(link_.problem()) : problem_;
   }
 
   void handles(std::vector<void*>& to) const override { link_.handles(to); }
@@ -38,7 +39,9 @@ class enrolment final : public loop_source {
 
  private:
   void on_message(const message& what, instant now);
+  [[nodiscard]] std::string explained(std::string_view problem) const;
   std::function<signed_order()> membership_;
+  std::string if_denied_;
   log_function log_;
   upper_socket link_;
   std::optional<instant> submit_at_;

@@ -9,6 +9,7 @@
 #include "cluster/load_state.hpp"
 #include "cluster/promotion.hpp"
 #include "cluster/signature_batch.hpp"
+#include "cluster/uploads.hpp"
 
 #include <algorithm>
 
@@ -54,6 +55,7 @@ struct follower::impl {
               blobs, fetcher, runtime),
         history(own),
         contents(blobs),
+        sent(blobs),
         beat_delay(std::hash<std::string>()(how.name) %
                    static_cast<std::size_t>(beats_within.count())) {}
 
@@ -70,6 +72,7 @@ struct follower::impl {
   app_tasks tasks;
   history_server history;
   blob_server contents;
+  uploads sent;  ///< By the one above, for when this node leads.
 
   bool is_up = false;
   bool is_proven = false;  ///< The subscriptions hold: a welcome or a beacon came over this link.
@@ -138,6 +141,7 @@ struct follower::impl {
   void say_hello(instant now);
   void show_promotion();
   [[nodiscard]] node_report report() const;
+  [[nodiscard]] message lacking(const missing_blobs& asked);
   [[nodiscard]] bool is_genuine(const beacon& what) const;
 };
 
@@ -261,6 +265,18 @@ node_report follower::impl::report() const {
   result.active = tasks.serving();
   result.problem = !trouble.empty() ? trouble : tasks.trouble();
   return result;
+}
+
+/// What it has it will have after a crash too: who asks counts on that.
+message follower::impl::lacking(const missing_blobs& asked) {
+  if (auto synced = blobs.flush(); !synced) {
+    return refused{asked.ask, "failed", synced.error().reason};
+  }
+  missing_answer answer{asked.ask, {}};
+  for (const digest& name : asked.names) {
+    if (!blobs.has(name)) answer.names.push_back(name);
+  }
+  return answer;
 }
 
 bool follower::impl::is_genuine(const beacon& what) const {
@@ -589,6 +605,10 @@ void follower::on_message(message what, instant now) {
     self.upper.send(self.contents.answer(*blob));
   } else if (const auto* some = std::get_if<fetch_blobs>(&what)) {
     for (const message& one : self.contents.answer(some->list)) self.upper.send(one);
+  } else if (const auto* names = std::get_if<missing_blobs>(&what)) {
+    if (!self.how.address.empty()) self.upper.send(self.lacking(*names));
+  } else if (const auto* put = std::get_if<put_blob>(&what)) {
+    if (!self.how.address.empty()) self.upper.send(self.sent.take({}, *put));
   }
   self.flush();
 }

@@ -2,6 +2,9 @@
 #include "cluster/outcomes.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <utility>
 
 namespace troupe::cluster {
 namespace {
@@ -32,6 +35,17 @@ std::string_view error_name(refusal_errc code) {
 
 }  // namespace
 
+std::optional<order_id> parse_order_id(std::string_view text) {
+  order_id id{};
+  if (text.size() != 2 * id.size()) return std::nullopt;
+  for (std::size_t i = 0; i < id.size(); ++i) {
+    const char* const byte = text.data() + 2 * i;
+    const auto [end, error] = std::from_chars(byte, byte + 2, id[i], 16);
+    if (error != std::errc{} || end != byte + 2) return std::nullopt;
+  }
+  return id;
+}
+
 progress refused_order(const order_id& id, const refusal& why) {
   progress result;
   result.id = id;
@@ -48,7 +62,14 @@ bool stays_refused(const order& what, const refusal& why) {
   return is_push && (why.errc == refusal_errc::conflict || why.errc == refusal_errc::missing);
 }
 
+outcomes::outcomes(std::vector<progress> known, std::function<void(const progress&)> store)
+    : kept_(std::make_move_iterator(known.begin()), std::make_move_iterator(known.end())),
+      store_(std::move(store)) {}
+
 void outcomes::keep(progress outcome) {
+  // A value's is in the history, and each of them would be a write to the disk.
+  const bool is_push = outcome.release != 0 || outcome.state == "aborted";
+  if (store_ && is_push) store_(outcome);
   kept_.push_back(std::move(outcome));
   if (kept_.size() > max_kept) kept_.pop_front();
 }

@@ -12,12 +12,19 @@
 #include "cluster/messages.hpp"
 
 #include <deque>
+#include <functional>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 namespace troupe::cluster {
 
 class outcomes {
  public:
+  /// @param known  of before a restart, the oldest first.
+  /// @param store  puts one where it outlives a restart: of pushes, and of refusals that stay.
+  outcomes(std::vector<progress> known, std::function<void(const progress&)> store);
+
   void keep(progress outcome);
   /// A node that was left behind has acknowledged after all.
   void came_after_all(const acknowledgement& ack);
@@ -26,7 +33,14 @@ class outcomes {
 
  private:
   std::deque<progress> kept_;
+  std::function<void(const progress&)> store_;
 };
+
+/// A query that begins with this and goes on with an order's id is answered with how the order went:
+/// a `progress` as encode() makes it; nothing: it is not known.
+inline constexpr std::string_view outcome_query = "outcome ";
+/// 32 hex digits, as text() writes them.
+[[nodiscard]] std::optional<order_id> parse_order_id(std::string_view text);
 
 /// The answer to an order that is not done.
 [[nodiscard]] progress refused_order(const order_id& id, const refusal& why);

@@ -23,13 +23,14 @@ refusal_errc errc_of(const std::string& error) {
   if (error == "denied") return refusal_errc::denied;
   if (error == "unsupported") return refusal_errc::unsupported;
   if (error == "malformed") return refusal_errc::malformed;
+  if (error == "failed") return refusal_errc::conflict;  // An answer, and it is no.
   return refusal_errc::io;
 }
 
 }  // namespace
 
 void own_requests::ask(request what, instant now) {
-  if (asks_ == 0) asks_ = first_ask(agent_asks, now);
+  if (asks_ == 0) asks_ = first_ask(how_.asks_from, now);
   const std::uint64_t number = ++asks_;
   if (what.patience == std::chrono::milliseconds()) what.patience = how_.patience;
   what.until = now + what.patience;
@@ -96,7 +97,7 @@ void own_requests::fail(request& its, const std::string& error, const std::strin
 
 bool own_requests::on_message(const message& what, instant now) {
   const std::uint64_t number = ask_of(what);
-  if (number <= agent_asks) return false;
+  if (number <= how_.asks_from) return false;
   const auto found = open_.find(number);
   if (found == open_.end()) return true;  // it took too long, or was answered twice
   if (const auto* how_it_goes = std::get_if<progress>(&what); how_it_goes != nullptr) {

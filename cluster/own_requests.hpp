@@ -29,6 +29,7 @@ class own_requests {
 
   struct options {
     std::chrono::milliseconds patience{30'000};  ///< Without a word of the controller.
+    std::uint64_t asks_from = agent_asks;        ///< Its numbers are above this.
   };
   own_requests(options how, upper_link& up) : how_(how), up_(up) {}
 

@@ -22,6 +22,12 @@ constexpr const char* schema = R"(
   INSERT INTO place VALUES (1, 0, 0, 0, zeroblob(32), NULL);
   CREATE TABLE aside (number INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 )";
+/// Came later; a troupe that does not know them leaves them alone.
+constexpr const char* more_tables = R"(
+  CREATE TABLE IF NOT EXISTS outcomes (number INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB NOT NULL);
+  CREATE TABLE IF NOT EXISTS lost (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL);
+)";
+constexpr std::uint64_t outcomes_kept = 200;
 
 }  // namespace
 
@@ -201,9 +207,11 @@ struct sqlite_log::impl {
       const std::string script = std::string(schema) +
                                  "PRAGMA user_version=" + std::to_string(schema_version) +
                                  ";PRAGMA application_id=" + std::to_string(application_id);
-      return transaction([&] { return run(script.c_str()); });
+      if (auto made = transaction([&] { return run(script.c_str()); }); !made) return made;
+      return run(more_tables);
     }
     if (auto fine = check(); !fine) return fine;
+    if (auto made = run(more_tables); !made) return made;
     return load();
   }
 
@@ -367,6 +375,44 @@ tl::expected<std::vector<change>, refusal> sqlite_log::aside() const {
   }
   if (code != SQLITE_DONE) return impl_->failure("read");
   return result;
+}
+
+tl::expected<void, refusal> sqlite_log::keep_outcome(std::string_view bytes) {
+  const impl& data = *impl_;
+  return data.transaction([&]() -> tl::expected<void, refusal> {
+    impl::statement row(data, "INSERT INTO outcomes (bytes) VALUES (?)");
+    row.bind(1, bytes);
+    if (row.step() != SQLITE_DONE) return data.failure("write to");
+    impl::statement drop(data,
+                         "DELETE FROM outcomes WHERE number <= (SELECT max(number) FROM outcomes) - ?");
+    drop.bind(1, outcomes_kept);
+    if (drop.step() != SQLITE_DONE) return data.failure("write to");
+    return {};
+  });
+}
+
+tl::expected<std::vector<std::string>, refusal> sqlite_log::outcomes() const {
+  std::vector<std::string> result;
+  impl::statement rows(*impl_, "SELECT bytes FROM outcomes ORDER BY number");
+  int code = rows.step();
+  for (; code == SQLITE_ROW; code = rows.step()) result.emplace_back(rows.bytes(0));
+  if (code != SQLITE_DONE) return impl_->failure("read");
+  return result;
+}
+
+tl::expected<void, refusal> sqlite_log::keep_lost_epoch(std::uint64_t epoch) {
+  impl::statement row(*impl_, "INSERT OR REPLACE INTO lost VALUES (1, ?)");
+  row.bind(1, epoch);
+  if (row.step() != SQLITE_DONE) return impl_->failure("write to");
+  return {};
+}
+
+tl::expected<std::uint64_t, refusal> sqlite_log::lost_epoch() const {
+  impl::statement row(*impl_, "SELECT epoch FROM lost WHERE one = 1");
+  const int code = row.step();
+  if (code == SQLITE_DONE) return 0;
+  if (code != SQLITE_ROW) return impl_->failure("read");
+  return row.number(0);
 }
 
 }  // namespace troupe::cluster

@@ -39,6 +39,16 @@ class sqlite_log : public change_log {
                                                     const std::vector<change>& lost) override;
   [[nodiscard]] tl::expected<std::vector<change>, refusal> aside() const override;
 
+  // What a controller knows that the history does not say, and that it would miss after a restart.
+
+  /// How an order went, `bytes` as its maker likes them. The newest are kept.
+  [[nodiscard]] tl::expected<void, refusal> keep_outcome(std::string_view bytes);
+  /// The oldest first.
+  [[nodiscard]] tl::expected<std::vector<std::string>, refusal> outcomes() const;
+  /// The epoch in which this node led until another was promoted; 0: none.
+  [[nodiscard]] tl::expected<void, refusal> keep_lost_epoch(std::uint64_t epoch);
+  [[nodiscard]] tl::expected<std::uint64_t, refusal> lost_epoch() const;
+
  private:
   struct impl;
   explicit sqlite_log(std::unique_ptr<impl> data);

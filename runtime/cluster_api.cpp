@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/cluster_api.hpp"
 
+#include "cluster/outcomes.hpp"
 #include "runtime/admin_reply.hpp"
 #include "runtime/admin_upgrade.hpp"
 #include "runtime/cluster_documents.hpp"
@@ -33,6 +34,8 @@ admin_response answer_of(const cluster::refusal& why) {
       return refusal(403, "denied", why.reason);
     case refusal_errc::not_leader:
       return refusal(503, "no_controller", why.reason);
+    case refusal_errc::conflict:
+      return refusal(409, "failed", why.reason);
     default:
       return refusal(503, "no_answer", why.reason);
   }
@@ -532,20 +535,31 @@ admin_response cluster_api::submit(const admin_request& asked, change_lock chang
 admin_response cluster_api::outcome(std::string_view id) const {
   const auto state = parts_.way.state();
   if (!state) return answer_of(state.error());
+  const auto wanted = cluster::parse_order_id(id);
+  if (!wanted) return refusal(400, "bad_request", "that is no order's id");
+  // The controller knows how each node did; this one, what the history says.
+  const auto answer = parts_.way.query(std::string(cluster::outcome_query) + std::string(id));
+  if (answer && !answer->text.empty()) {
+    const auto decoded = cluster::decode_message(answer->text);
+    if (const auto* told = decoded ? std::get_if<cluster::progress>(&*decoded) : nullptr) {
+      return reply(json_of(*told));
+    }
+  }
   for (const auto& [name, app] : (*state)->apps()) {
-    if (app.under_way && cluster::text(app.under_way->id) == id) {
+    if (app.under_way && app.under_way->id == *wanted) {
       return reply(json_of(*app.under_way, name, **state));
     }
   }
-  cluster::order_id wanted{};
-  bool is_id = id.size() == 2 * wanted.size();
-  for (std::size_t i = 0; is_id && i < wanted.size(); ++i) {
-    const std::string_view byte = id.substr(2 * i, 2);
-    const auto [end, error] = std::from_chars(byte.data(), byte.data() + 2, wanted[i], 16);
-    is_id = error == std::errc{} && end == byte.data() + 2;
+  if (const auto* record = (*state)->outcome(*wanted)) return reply(json_of(*record, "", **state));
+  // A value, a key: done when it is in the history.
+  if ((*state)->seq_of(*wanted)) {
+    cluster::progress done;
+    done.id = *wanted;
+    done.done = true;
+    done.state = "applied";
+    return reply(json_of(done));
   }
-  if (!is_id) return refusal(400, "bad_request", "that is no order's id");
-  if (const auto* record = (*state)->outcome(wanted)) return reply(json_of(*record, "", **state));
+  if (!answer) return answer_of(answer.error());
   return refusal(404, "unknown_order", "no order " + std::string(id) + " is known here",
                  "it was not taken, or is older than the last 10,000");
 }

@@ -78,6 +78,7 @@ int list(const shared_flags& flags) {
   // A node need not run: what the folder says is said all the same.
   body["cluster"] = nullptr;
   shared_flags quietly = flags;
+  quietly.json = false;  // One document, whoever answers.
   if (auto node = node_call::to(quietly)) {
     const auto found = node->cluster();
     if (found && !found->is_null()) {

@@ -44,7 +44,9 @@ class link_way final : public cluster_way {
     loop_ = std::move(*loop);
     socket_.emplace(*context_,
                     cluster::upper_socket::options{
-                        .node = {}, .keys = keys_.tools, .log = [](auto, auto) {}},
+                        .node = {},
+                        .keys = keys_.tools,
+                        .log = [this](auto, std::string_view line) { note(line); }},
                     cluster::upper_socket::handlers{
                         .on_link = [this](bool up, auto) { on_link(up); },
                         .on_announced = [](auto, auto, auto) {},
@@ -54,10 +56,14 @@ class link_way final : public cluster_way {
     loop_->add(*socket_);
     loop_->run();
     std::unique_lock lock(mutex_);
-    if (!news_.wait_until(lock, until(), [this] { return is_up_; })) {
-      return tl::unexpected(refusal{refusal_errc::io, "no node answers at " + to.text(), {}});
+    news_.wait_until(lock, until(), [this] { return is_up_ || is_denied_; });
+    if (is_up_) return {};
+    std::string reason = "no node answers at " + to.text();
+    if (!problem_.empty() && problem_ != "no link to " + to.text()) reason += ": " + problem_;
+    if (is_denied_) {
+      reason = problem_ + ", the one of the operator's tools; --keys DIR names the keys of its cluster";
     }
-    return {};
+    return tl::unexpected(refusal{refusal_errc::io, std::move(reason), {}});
   }
 
   tl::expected<std::vector<cluster::digest>, refusal> missing(
@@ -188,6 +194,13 @@ class link_way final : public cluster_way {
     news_.notify_all();
   }
 
+  void note(std::string_view problem) {
+    const std::lock_guard lock(mutex_);
+    problem_ = problem;
+    is_denied_ = problem.ends_with(cluster::upper_socket::denied_words);
+    news_.notify_all();
+  }
+
   void take(message what) {
     const std::uint64_t ask = std::visit(
         [](const auto& each) -> std::uint64_t {
@@ -253,6 +266,8 @@ class link_way final : public cluster_way {
   std::mutex mutex_;
   std::condition_variable news_;
   bool is_up_ = false;
+  bool is_denied_ = false;
+  std::string problem_;  ///< Why it is not up.
   std::uint64_t last_ask_ = 0;
   std::map<std::uint64_t, std::deque<message>> waiting_;
 };

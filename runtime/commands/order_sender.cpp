@@ -190,6 +190,7 @@ order_sender::ended order_sender::send(const cluster::order& what,
     complain(diagnostic{.reason = key.error().reason});
     return {exit_refused, {}};
   }
+  signer_ = *key ? (*key)->id().text() : std::string();
   const cluster::signed_order sealed = *key ? cluster::signed_order::make(what, **key)
                                             : cluster::signed_order::make_unsigned(what);
   progress_display display(!flags_.json && steps, has_colour(stdout));
@@ -200,6 +201,17 @@ order_sender::ended order_sender::send(const cluster::order& what,
 order_sender::ended order_sender::send_signed(const cluster::signed_order& sealed) {
   const auto what = cluster::order::decode(sealed.bytes);
   return deliver(sealed, what ? cluster::text(what->id) : std::string(), [](const json&) {});
+}
+
+std::string order_sender::hint_for(const std::string& error, const std::string& reason) const {
+  if (error != "denied") return {};
+  if (signer_.empty()) {
+    return "the order is not signed, for there is no signing.key in " + flags_.keys_path() +
+           "; --keys DIR or $TROUPE_KEYS names the folder that `troupe keys init` has made";
+  }
+  if (reason.find(signer_) == std::string::npos) return {};
+  return "an administrator lets it: `troupe keys trust " + signer_ +
+         " --role push`, or config; --keys DIR names other keys";
 }
 
 order_sender::ended order_sender::deliver(const cluster::signed_order& sealed, const std::string& id,
@@ -239,9 +251,9 @@ order_sender::ended order_sender::deliver(const cluster::signed_order& sealed, c
   }
   const int status = status_of(last);
   if (last.contains("error") && last["error"].is_string()) {
-    complain(diagnostic{.reason = last["reason"].get<std::string>().empty()
-                                      ? last["error"].get<std::string>()
-                                      : last["reason"].get<std::string>()});
+    const auto error = last["error"].get<std::string>();
+    const auto reason = last["reason"].get<std::string>();
+    complain(diagnostic{.reason = reason.empty() ? error : reason, .hint = hint_for(error, reason)});
   }
   return {status, std::move(last)};
 }

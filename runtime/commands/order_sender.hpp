@@ -63,8 +63,10 @@ class order_sender {
  private:
   [[nodiscard]] ended deliver(const cluster::signed_order& sealed, const std::string& id,
                               const std::function<void(const node_call::json&)>& show);
+  [[nodiscard]] std::string hint_for(const std::string& error, const std::string& reason) const;
   node_call& node_;
   const shared_flags& flags_;
+  std::string signer_;  ///< Of what is sent; empty: it is not signed.
 };
 
 }  // namespace troupe

@@ -59,8 +59,14 @@ int show_outcome(const shared_flags& flags, const std::string& id) {
     if ((*outcome)["release"].is_number()) line += "release " + (*outcome)["release"].dump() + "  ";
     line += (*outcome)["state"].get<std::string>();
     if (outcome->contains("reason")) line += ": " + (*outcome)["reason"].get<std::string>();
+    // A history of long ago does not say how each node did.
+    for (const json& each : outcome->value("nodes", json::array())) {
+      line += "\n  " + each["name"].get<std::string>() + "  " + each["state"].get<std::string>();
+      if (each["reason"].is_string()) line += ": " + each["reason"].get<std::string>();
+    }
     say(line);
   }
+  if ((*outcome)["state"] == "partial") return exit_partly;
   return (*outcome)["state"] == "aborted" ? exit_refused : exit_done;
 }
 

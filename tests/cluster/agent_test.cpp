@@ -7,6 +7,7 @@
 #include "cluster/join_token.hpp"
 #include "cluster/manifest.hpp"
 #include "cluster/memory_blobs.hpp"
+#include "cluster/sqlite_log.hpp"
 #include "tests/support/free_port.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -377,6 +378,90 @@ TEST_F(agents, another_node_takes_over_from_a_controller_that_is_gone_and_it_ste
   ASSERT_TRUE(eventually([&] { return next.ask("nodes").nodes.size() == 5; }));
   EXPECT_EQ(push(*all[1], "two").state, "active");
   EXPECT_TRUE(everywhere(2));
+}
+
+TEST_F(agents, one_that_was_shown_that_it_leads_no_more_does_not_after_a_restart_either) {
+  start_all();
+  test_agent& next = add("e", &people, {.listen = own_address(), .join = {(*all[0])->address()}});
+  start(4);
+  for (const auto& one : all) ASSERT_TRUE(one->is_current());
+  all[0]->stop();
+  {
+    // It was shown the promotion, and killed before it had the other's history.
+    const auto log = sqlite_log::open(all[0]->data.path() / "cluster.db");
+    ASSERT_TRUE(log);
+    ASSERT_TRUE((*log)->keep_lost_epoch(1));
+  }
+  next.stop();
+  start(0);
+  // By itself it acknowledges nothing that the other's history would not have.
+  EXPECT_FALSE((*all[0])->stands().current);
+  auto outcome = std::make_shared<std::promise<progress>>();
+  auto result = outcome->get_future();
+  (*all[0])->submit(sign(config_order{.key = "x", .value = "1"}), [outcome](const progress& one) {
+    if (one.done) outcome->set_value(one);
+  });
+  EXPECT_EQ(result.wait_for(milliseconds(1'500)), std::future_status::timeout);
+  EXPECT_EQ((*all[0])->stands().at.epoch, 1U);
+  start(4);
+  EXPECT_EQ(next.order(sign(promote_order{"e", 2})).error, "");
+  for (const auto& one : all) EXPECT_TRUE(one->is_current());
+  EXPECT_EQ((*all[0])->stands().controller, "e");
+  // It waits for who leads, or is told to ask again: nobody else has taken it.
+  const std::string error = result.get().error;
+  EXPECT_TRUE(error.empty() || error == "no_controller") << error;
+}
+
+TEST_F(agents, what_pauses_is_out_and_takes_part_again_from_its_disk) {
+  start_all();
+  ASSERT_EQ(push(*all[1], "one").state, "active");
+  for (const std::size_t which : {std::size_t{1}, std::size_t{0}}) {
+    agent& paused = **all[which];
+    const std::string address = paused.address();
+    const std::uint64_t seq = paused.stands().at.seq;
+    paused.pause();
+    paused.pause();
+    EXPECT_EQ(paused.stands().at.seq, seq);
+    EXPECT_EQ(paused.address(), address);
+    EXPECT_EQ(paused.state()->apps().count("shop"), 1U);
+    EXPECT_EQ(all[which]->order(sign(config_order{.key = "y", .value = "1"})).error, "no_controller");
+    EXPECT_NE(all[which]->ask("nodes").text.find("another process"), std::string::npos);
+    // Its ports and its history are for another process.
+    const auto log = sqlite_log::open(all[which]->data.path() / "cluster.db");
+    EXPECT_TRUE(log);
+    if (!address.empty()) {
+      test_agent other("other", &people, {.listen = address, .is_controller = true});
+      EXPECT_TRUE(other.try_start());
+    }
+    const auto back = paused.resume();
+    ASSERT_TRUE(back) << back.error().reason;
+    for (const auto& one : all) EXPECT_TRUE(one->is_current());
+  }
+  EXPECT_EQ(push(*all[0], "two").state, "active");
+  EXPECT_TRUE(everywhere(2));
+}
+
+TEST_F(agents, a_controller_knows_after_a_restart_how_each_node_did) {
+  start_all();
+  const auto outcome_of = [&](const order_id& id) {
+    const auto answer = all[1]->ask("outcome " + text(id));
+    const auto decoded = decode_message(answer.text);
+    const auto* told = decoded ? std::get_if<progress>(&*decoded) : nullptr;
+    return told != nullptr ? *told : progress{.state = answer.text};
+  };
+  const progress done = push(*all[1], "one");
+  ASSERT_EQ(done.state, "active");
+  const progress refused = all[1]->order(sign(rollback_order{.release = 77}, "shop"));
+  ASSERT_EQ(refused.state, "aborted") << refused.reason;
+  all[0]->stop();
+  start(0);
+  for (const auto& one : all) ASSERT_TRUE(one->is_current());
+  const progress known = outcome_of(done.id);
+  EXPECT_EQ(known.state, "active");
+  EXPECT_EQ(known.nodes.size(), 4U);
+  EXPECT_EQ(outcome_of(refused.id).reason, refused.reason);
+  // One that nobody knows is not answered with anything.
+  EXPECT_EQ(outcome_of(order_id{}).state, "");
 }
 
 TEST_F(agents, topics_reach_those_who_subscribed) {

@@ -29,7 +29,7 @@ class etcd_cluster : public ::testing::Test {
     const std::string store = etcd.store();
     const std::string second = "127.0.0.1:" + std::to_string(ports.number());
     cluster = std::make_unique<test_cluster>(test_cluster::options{
-        .flags = {{"a", {"--store", store}},
+        .flags = {{"a", {"--store", store, "--label", "zone=first"}},
                   {"b", {"--controller", "--listen", second, "--store", store}},
                   {"c", {"--join", second}}}});
   }
@@ -164,6 +164,37 @@ TEST_F(etcd_cluster, serves_on_without_etcd_and_goes_on_with_it) {
     return cluster->ask({"push", cluster->app("two", "two")}, "c").status == 0;
   }));
   EXPECT_TRUE(serves("c", "two"));
+}
+
+TEST_F(etcd_cluster, contents_that_only_the_leader_ran_are_not_lost_with_its_disk) {
+  ASSERT_TRUE(are_level("a", "c"));
+  const json pushed =
+      cluster->ask_json({"push", cluster->app("one", "one"), "--to", "zone=first"}, 0, "c");
+  EXPECT_EQ(pushed["nodes"].size(), 1u) << pushed;
+  EXPECT_TRUE(serves("a", "one"));
+  // They are there when the push is acknowledged, and before.
+  const finished there = cluster->ask({"diff", "0", "1"}, "b");
+  EXPECT_EQ(there.status, 0) << there.err;
+  EXPECT_NE(there.out.find("ngx.say('one')"), std::string::npos) << there.out;
+  EXPECT_EQ(cluster->stop("a", SIGKILL), 128 + SIGKILL);
+  std::filesystem::remove_all(cluster->data("a"));
+  ASSERT_TRUE(are_level("b", "c", 2));
+  cluster->start("d", {"--join", "127.0.0.1:" + std::to_string(ports.number()), "--label", "zone=first"});
+  EXPECT_TRUE(serves("d", "one")) << cluster->of("d").err();
+}
+
+TEST_F(etcd_cluster, a_leader_that_was_paused_for_longer_than_its_lease_follows) {
+  ASSERT_TRUE(are_level("a", "c"));
+  ASSERT_EQ(cluster->ask({"push", cluster->app("one", "one")}, "c").status, 0);
+  cluster->of("a").signal(SIGSTOP);
+  ASSERT_TRUE(are_level("b", "c", 2));
+  ASSERT_EQ(cluster->ask({"push", cluster->app("two", "two")}, "c").status, 0);
+  cluster->of("a").signal(SIGCONT);
+  ASSERT_TRUE(are_level("b", "a"));
+  EXPECT_TRUE(serves("a", "two"));
+  EXPECT_EQ(cluster->ask({"config", "set", "word", "late"}, "a").status, 0);
+  EXPECT_EQ(cluster->ask({"config", "get", "word"}, "c").out, "late\n");
+  EXPECT_EQ(cluster->ask_json({"cluster", "status"}, 0, "a")["controller"], "b");
 }
 
 TEST(etcd_store, that_cannot_be_used_is_refused_with_what_to_do) {

@@ -48,6 +48,9 @@ void test_cluster::start(const std::string& name, std::vector<std::string> more)
     words.insert(words.end(), own->second.begin(), own->second.end());
   }
   words.insert(words.end(), more.begin(), more.end());
+  if (const auto own = launchers_.find(name); own != launchers_.end()) {
+    words.insert(words.begin(), own->second.begin(), own->second.end());
+  }
   if (how_.network != nullptr) words = how_.network->on(name, std::move(words));
   nodes_[name] = std::make_unique<process>(std::move(words));
   const bool runs = nodes_[name]->wait_for([&](const std::string& out, const std::string&) {

@@ -40,6 +40,10 @@ class test_cluster {
   test_cluster() : test_cluster(options()) {}
   explicit test_cluster(options how);
 
+  /// The node is started by this program, which becomes it: {"sh", "-c", "…; exec \"$@\"", "sh"}.
+  void launch_with(const std::string& name, std::vector<std::string> program) {
+    launchers_[name] = std::move(program);
+  }
   /// Starts a node, or starts it again from its data folder, and waits until its control socket answers.
   void start(const std::string& name, std::vector<std::string> more = {});
   /// @return its exit status
@@ -73,6 +77,7 @@ class test_cluster {
   options how_;
   temp_dir folder_;
   free_port ports_{2};  ///< Its announcements need the one behind it, too.
+  std::map<std::string, std::vector<std::string>> launchers_;
   std::map<std::string, std::unique_ptr<process>> nodes_;
 };
 
