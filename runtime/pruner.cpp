@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "net/thread_priority.hpp"
 #include "runtime/process.hpp"
 
 namespace troupe {
@@ -37,6 +38,7 @@ void pruner::rest() {
 
 void pruner::run() {
   name_thread("prune");
+  net::lower_thread_priority(10);  // No lower than an apply, which waits for its locks.
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait(lock, [this] { return is_wished_ || is_over_; });
