@@ -104,7 +104,7 @@ TEST(apply, what_does_not_differ_makes_no_release) {
   EXPECT_EQ(outcome["changed"], json::array());
   const finished nowhere = ask(node, {"apply", "/nowhere"});
   EXPECT_EQ(nowhere.status, 1);
-  EXPECT_EQ(nowhere.err, "open \"/nowhere\" failed (2: No such file or directory)\n");
+  EXPECT_EQ(nowhere.err, "/nowhere: no such file or folder\n  hint: / is there, nowhere is not in it\n");
   const finished wordy = ask(node, {"apply", node.folder().string(), "-m", std::string(5000, 'x')});
   EXPECT_EQ(wordy.status, 2);
   EXPECT_NE(wordy.err.find("the message has 5000 bytes"), std::string::npos) << wordy.err;
