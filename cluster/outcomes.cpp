@@ -7,6 +7,8 @@ namespace troupe::cluster {
 namespace {
 
 constexpr std::size_t max_kept = 200;
+/// Of all together: with a thousand nodes the last twenty have theirs.
+constexpr std::size_t max_lines = 20'000;
 
 /// As JSON calls it.
 std::string_view error_name(refusal_errc code) {
@@ -49,8 +51,16 @@ bool stays_refused(const order& what, const refusal& why) {
 }
 
 void outcomes::keep(progress outcome) {
+  lines_ += outcome.nodes.size();
   kept_.push_back(std::move(outcome));
-  if (kept_.size() > max_kept) kept_.pop_front();
+  const auto forget_nodes = [this](progress& of) {
+    lines_ -= of.nodes.size();
+    of.nodes = {};
+  };
+  for (std::size_t i = 0; lines_ > max_lines && i + 1 < kept_.size(); ++i) forget_nodes(kept_[i]);
+  if (kept_.size() <= max_kept) return;
+  forget_nodes(kept_.front());
+  kept_.pop_front();
 }
 
 void outcomes::came_after_all(const acknowledgement& ack) {
