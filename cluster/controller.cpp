@@ -435,8 +435,9 @@ void controller::impl::advance(const order_id& id) {
       if (one.is_news) tell(one, false);
       return;
     case push_progress::verdict::done: {
-      tell(one, true);
-      answered.keep(one.progress.report(members, clock));
+      progress outcome = one.progress.report(members, clock);
+      for (const teller& each : one.tellers) each(outcome);
+      answered.keep(std::move(outcome));
       pushes.erase(found);
       return;
     }

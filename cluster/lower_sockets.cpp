@@ -290,7 +290,10 @@ void lower_sockets::on_request(zmq_received& got, instant now) {
   if (got.descriptor >= 0) {
     gate_.proven(got.descriptor, now);
     its.requests.insert(got.descriptor);
-    by_descriptor_[got.descriptor] = {who, false, route};
+    owner& its_link = by_descriptor_[got.descriptor];
+    if (its_link.announces || its_link.who != who || its_link.route != route) {
+      its_link = {who, false, route};
+    }
   }
   if (std::holds_alternative<hello>(*what)) {
     its.route = route;

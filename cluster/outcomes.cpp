@@ -10,6 +10,8 @@ namespace troupe::cluster {
 namespace {
 
 constexpr std::size_t max_kept = 200;
+/// Of all together: with a thousand nodes the last twenty have theirs.
+constexpr std::size_t max_lines = 20'000;
 
 /// As JSON calls it.
 std::string_view error_name(refusal_errc code) {
@@ -64,14 +66,24 @@ bool stays_refused(const order& what, const refusal& why) {
 
 outcomes::outcomes(std::vector<progress> known, std::function<void(const progress&)> store)
     : kept_(std::make_move_iterator(known.begin()), std::make_move_iterator(known.end())),
-      store_(std::move(store)) {}
+      store_(std::move(store)) {
+  for (const progress& one : kept_) lines_ += one.nodes.size();
+}
 
 void outcomes::keep(progress outcome) {
   // A value's is in the history, and each of them would be a write to the disk.
   const bool is_push = outcome.release != 0 || outcome.state == "aborted";
   if (store_ && is_push) store_(outcome);
+  lines_ += outcome.nodes.size();
   kept_.push_back(std::move(outcome));
-  if (kept_.size() > max_kept) kept_.pop_front();
+  const auto forget_nodes = [this](progress& of) {
+    lines_ -= of.nodes.size();
+    of.nodes = {};
+  };
+  for (std::size_t i = 0; lines_ > max_lines && i + 1 < kept_.size(); ++i) forget_nodes(kept_[i]);
+  if (kept_.size() <= max_kept) return;
+  forget_nodes(kept_.front());
+  kept_.pop_front();
 }
 
 void outcomes::came_after_all(const acknowledgement& ack) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How orders went, for who asks again: what the history says of those that it has, and the last
-// answers with a line for each node or the reason of a refusal, which it has not.
+// answers with a line for each node or the reason of a refusal, which it has not. Many nodes times many
+// orders are megabytes: of older ones the lines go first.
 //
 // Source   docs/cluster.md, "A push".
 // Thread   cluster.
@@ -34,6 +35,7 @@ class outcomes {
  private:
   std::deque<progress> kept_;
   std::function<void(const progress&)> store_;
+  std::size_t lines_ = 0;  ///< One for each node of each.
 };
 
 /// A query that begins with this and goes on with an order's id is answered with how the order went:
