@@ -23,7 +23,7 @@ order_id id_of(std::uint8_t number) {
 
 TEST(outcomes, the_lines_of_older_ones_go_before_what_they_say) {
   const cluster_state none;
-  outcomes kept;
+  outcomes kept({}, nullptr);
   kept.keep(outcome_of(1, 9'000, "partial"));
   kept.keep(outcome_of(2, 9'000));
   EXPECT_EQ(kept.find(id_of(1), none)->nodes.size(), 9'000U);
@@ -42,7 +42,7 @@ TEST(outcomes, the_lines_of_older_ones_go_before_what_they_say) {
 
 TEST(outcomes, a_node_that_came_after_all_is_active) {
   const cluster_state none;
-  outcomes kept;
+  outcomes kept({}, nullptr);
   kept.keep(outcome_of(1, 2));
   acknowledgement ack;
   ack.node = "n1";
