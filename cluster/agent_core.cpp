@@ -66,6 +66,9 @@ void agent_core::end() {
     no.reason = "this node stops";
     std::exchange(promoted_, nullptr)(no);
   }
+  if (!follower_) return;
+  shown_at_ = {};  // Who looks at it from now on sees how it ended.
+  show(std::chrono::steady_clock::now());
 }
 
 // ---- which part

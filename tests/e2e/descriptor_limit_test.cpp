@@ -173,7 +173,11 @@ TEST(descriptor_limit, a_node_that_may_open_too_few_files_does_not_start) {
       EXPECT_EQ(node.wait(), 0);
     } else {
       EXPECT_NE(node.wait(), 0);
-      EXPECT_NE(node.err().find("Too many open files"), std::string::npos) << most << ' ' << node.err();
+      // With the fewest it is the system's loader that says so, by the number.
+      const std::string says = node.err();
+      EXPECT_TRUE(says.find("Too many open files") != std::string::npos ||
+                  says.find("Error 24") != std::string::npos)
+          << most << ' ' << says;
     }
   }
   EXPECT_TRUE(started);
