@@ -1,15 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cluster/follower.hpp"
-
-#include "cluster/app_tasks.hpp"
-#include "cluster/blob_fetcher.hpp"
-#include "cluster/blob_server.hpp"
-#include "cluster/catch_up.hpp"
-#include "cluster/history_server.hpp"
-#include "cluster/load_state.hpp"
-#include "cluster/promotion.hpp"
-#include "cluster/signature_batch.hpp"
-#include "cluster/uploads.hpp"
+#include "cluster/follower_impl.hpp"
 
 #include <algorithm>
 
@@ -18,132 +8,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto silence = 3s;             ///< Three beacons: the link is dead, or who is above.
-constexpr auto first_silence = 1'500ms;  ///< The same, of one that has not been heard yet.
 constexpr auto most_patience = 8s;
 constexpr auto hello_again = 1s;
 constexpr auto welcome_wait = 300ms;  ///< Then it asks without.
-constexpr auto log_again = 1s;        ///< After a full disk.
-constexpr auto beats_within = 400ms;  ///< After a beacon.
 constexpr std::size_t max_buffered = 1'000;
 constexpr std::size_t max_acknowledgements = 500;  ///< In a message.
 
 }  // namespace
-
-struct follower::impl {
-  impl(options given, change_log& own, blob_source& blobs, host& runtime, upper_link& upper)
-      : how(std::move(given)),
-        log(own),
-        blobs(blobs),
-        runtime(runtime),
-        upper(upper),
-        state(how.root),
-        asking(upper, [this] { return ++asks; }),
-        fetcher({.send = [this](const peer_id&, const message& what) { this->upper.send(what); },
-                 .next_ask = [this] { return ++asks; },
-                 .arrived =
-                     [this](const digest& name, tl::expected<void, refusal> result) {
-                       tasks.on_content(name, result);
-                     }},
-                blobs),
-        tasks({.name = how.name,
-               .labels = how.labels,
-               .log = [this](log_level level, std::string_view line) { say(level, line); },
-               .wake = how.wake,
-               .acknowledge = [this](acknowledgement ack) { acks.push_back(std::move(ack)); },
-               .on_gone = [this] { lacks = true; }},
-              blobs, fetcher, runtime),
-        history(own),
-        contents(blobs),
-        sent(blobs),
-        beat_delay(std::hash<std::string>()(how.name) %
-                   static_cast<std::size_t>(beats_within.count())) {}
-
-  options how;
-  change_log& log;
-  blob_source& blobs;
-  host& runtime;
-  upper_link& upper;
-  cluster_state state;
-  std::uint64_t asks = 0;
-  std::vector<acknowledgement> acks;
-  catch_up asking;
-  blob_fetcher fetcher;
-  app_tasks tasks;
-  history_server history;
-  blob_server contents;
-  uploads sent;  ///< By the one above, for when this node leads.
-
-  bool is_up = false;
-  bool is_proven = false;  ///< The subscriptions hold: a welcome or a beacon came over this link.
-  /// Who beacons is not who leads in our history, at the same epoch or a higher one.
-  bool is_foreign = false;
-  bool lacks = true;  ///< Something between us and the head, as far as we know.
-  instant linked;     ///< When the link came up.
-  std::chrono::milliseconds patience{0};  ///< More, of a link that took long to come up.
-  bool is_greeted = false;
-  std::uint64_t hello_ask = 0;
-  instant hello_due = instant::max();
-  instant beat_due = instant::max();
-  std::chrono::milliseconds beat_delay;
-  std::optional<instant> heard;         ///< A genuine beacon.
-  std::optional<wall_time> heard_time;  ///< What it said; an older one is a replay.
-  position heard_at;
-  std::map<std::uint64_t, announcement> buffered;  ///< By seq: above a gap.
-  std::string trouble;                             ///< Why it is behind.
-  instant log_retry = instant::max();
-  std::map<std::string, std::string, std::less<>> values;  ///< As the host has them.
-  bool has_values = false;
-
-  /// Another history that is being taken in our place: accepted when it is shown to be one.
-  struct candidate {
-    cluster_state state;
-    position base;
-    std::string bytes;
-    std::vector<change> since;
-  };
-  std::optional<candidate> other;
-
-  void say(log_level level, std::string_view line) const {
-    if (how.log) how.log(level, line);
-  }
-  void set_trouble(std::string what) {
-    if (!what.empty() && what != trouble) say(log_level::warn, "cluster: " + what);
-    trouble = std::move(what);
-  }
-
-  // ---- the log
-  [[nodiscard]] tl::expected<void, refusal> load();
-  [[nodiscard]] tl::expected<void, refusal> keep(const std::vector<change>& list);
-  /// Those that follow our position; what was taken is part of state and log. Stops at the first
-  /// that cannot be.
-  bool take(std::vector<change> list, bool is_last, instant now);
-  void note(const change& in);
-  void act(instant now);
-  void apply_values();
-  void flush();
-
-  // ---- from above
-  void on_beacon(const beacon& what, instant now);
-  void on_announcement(announcement what, instant now);
-  void on_changes(changes what, instant now);
-  void on_snapshot(const snapshot_piece& piece, instant now);
-  void on_candidate(changes what, instant now);
-  bool accept(instant now);
-  void on_repeat(const change& what, instant now);
-  /// @return whether one of those that wait was taken, and acted on.
-  bool replay(instant now);
-  void look_after(instant now);
-  /// When the link is taken for dead if no beacon comes.
-  [[nodiscard]] instant dead_at() const {
-    return heard && *heard >= linked ? *heard + silence : linked + first_silence + patience;
-  }
-  void say_hello(instant now);
-  void show_promotion();
-  [[nodiscard]] node_report report() const;
-  [[nodiscard]] message lacking(const missing_blobs& asked);
-  [[nodiscard]] bool is_genuine(const beacon& what) const;
-};
 
 tl::expected<void, refusal> follower::impl::load() {
   auto loaded = load_state(log, how.root);
@@ -405,106 +276,6 @@ void follower::impl::on_changes(changes what, instant now) {
   if (heard && at.is_before(heard_at)) lacks = true;
   if (!lacks) say_hello(now);
 }
-
-void follower::impl::on_snapshot(const snapshot_piece& piece, instant now) {
-  auto whole = asking.take(piece, now);
-  if (!whole) return;
-  if (!*whole) {
-    set_trouble("the snapshot was not taken: " + whole->error().reason);
-    return;
-  }
-  candidate fresh{cluster_state(how.root), {}, std::move(**whole), {}};
-  if (!fresh.bytes.empty()) {
-    auto decoded = cluster_state::decode(fresh.bytes, how.root);
-    if (!decoded) {
-      set_trouble("the snapshot was not taken: " + decoded.error().reason);
-      return;
-    }
-    fresh.state = *std::move(decoded);
-  }
-  fresh.base = fresh.state.at();
-  other = std::move(fresh);
-  asking.ask_changes(other->state.at(), now);
-}
-
-void follower::impl::on_candidate(changes what, instant now) {
-  if (what.need_snapshot) {
-    // It was cut away meanwhile: the next one.
-    other.reset();
-    asking.ask_snapshot(now);
-    return;
-  }
-  const std::size_t genuine = count_genuine(what.list, other->state.has_keys());
-  for (std::size_t i = 0; i < what.list.size(); ++i) {
-    const change& one = what.list[i];
-    const auto done =
-        other->state.apply(one, i < genuine ? signature_check::done : signature_check::needed);
-    if (!done) {
-      set_trouble("another history was not taken: change " + std::to_string(one.seq) + ": " +
-                  done.error().reason);
-      other.reset();
-      return;
-    }
-    other->since.push_back(one);
-  }
-  if (!what.list.empty() && other->state.at().seq < what.head.seq) {
-    asking.ask_changes(other->state.at(), now);
-    return;
-  }
-  const bool is_taken = accept(now);
-  other.reset();
-  if (!is_taken) return;
-  act(now);
-  lacks = false;
-  replay(now);
-  if (!lacks) say_hello(now);
-}
-
-bool follower::impl::accept(instant now) {
-  const position& ours = state.at();
-  const position& theirs = other->state.at();
-  // A snapshot is as good as the checkpoint that follows it, which the controller has signed.
-  const bool is_shown =
-      other->base.seq == 0 || (!other->since.empty() && has_checkpoint(other->since.front()));
-  if (!is_shown) {
-    set_trouble("a snapshot was not taken: no signed checkpoint follows it");
-    return false;
-  }
-  const bool is_later = theirs.epoch == ours.epoch && ours.is_before(theirs) &&
-                        state.controller() == other->state.controller();
-  if (!is_later && !outranks(other->state, state)) {
-    if (theirs != ours) {
-      set_trouble("the node above has another history, of no higher epoch, and not more of it");
-    }
-    return false;
-  }
-  std::vector<change> lost;
-  if (theirs.epoch > ours.epoch || state.controller() != other->state.controller()) {
-    lost = lost_in(log, state, other->state);
-  }
-  if (auto kept = log.replace(other->base, other->bytes, other->since, lost); !kept) {
-    set_trouble(kept.error().reason);
-    log_retry = now + log_again;
-    return false;
-  }
-  if (!lost.empty()) {
-    say(log_level::warn,
-        "cluster: " + std::to_string(lost.size()) +
-            " changes that were acknowledged are not part of the history of epoch " +
-            std::to_string(theirs.epoch) + "; `troupe cluster status` lists them");
-  }
-  say(log_level::notice, "cluster: took the history of epoch " + std::to_string(theirs.epoch) +
-                             " up to change " + std::to_string(theirs.seq));
-  state = std::move(other->state);
-  for (const change& one : other->since) note(one);
-  set_trouble({});
-  heard_time.reset();
-  // Beacons of its controller were none for us before: who gave it to us has time for the next one.
-  linked = now;
-  if (how.on_state) how.on_state();
-  return true;
-}
-
 void follower::impl::on_repeat(const change& what, instant now) {
   if (what.seq > state.at().seq) {
     on_announcement({what, {}}, now);
@@ -641,8 +412,8 @@ instant follower::next_tick() const {
   const impl& self = *impl_;
   instant result = std::min(self.tasks.next_tick(), self.log_retry);
   if (!self.is_up) return result;
-  result = std::min({result, self.asking.next_tick(), self.fetcher.next_tick(), self.hello_due,
-                     self.beat_due});
+  result = std::min(
+      {result, self.asking.next_tick(), self.fetcher.next_tick(), self.hello_due, self.beat_due});
   const bool will_ask = self.lacks && !self.asking.is_asking() && self.log_retry == instant::max();
   if (will_ask && !self.is_proven) result = std::min(result, self.linked + welcome_wait);
   return std::min(result, self.dead_at() + 1ms);
@@ -653,13 +424,13 @@ const cluster_state& follower::state() const noexcept {
 }
 
 bool follower::is_current(instant now) const noexcept {
-  return impl_->is_up && !impl_->lacks && impl_->heard && now - *impl_->heard <= silence &&
+  return impl_->is_up && !impl_->lacks && impl_->heard && now - *impl_->heard <= impl::silence &&
          impl_->trouble.empty();
 }
 
 bool follower::hears(instant now) const noexcept {
   return impl_->is_up && impl_->heard && *impl_->heard >= impl_->linked &&
-         now - *impl_->heard <= silence;
+         now - *impl_->heard <= impl::silence;
 }
 
 std::optional<instant> follower::last_beacon() const noexcept {
