@@ -24,6 +24,8 @@ shard_release::~shard_release() {
     closed();
     return;
   }
+  // What still belongs to the shard: its timers, of a release that never served or of a stop at once.
+  machine_->timers().drop_all();
   machine_->unwatch();
   machine_->actors = nullptr;
   closer->close(std::move(machine_), std::move(closed));

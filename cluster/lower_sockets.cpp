@@ -139,7 +139,8 @@ gate::options lower_sockets::with_ears(gate::options limits) {
 void lower_sockets::hear_nothing_from(const std::vector<std::string>& addresses) {
   unheard_ = addresses;
   for (const int listener : {requests_listener_, announcements_listener_}) {
-    if (listener >= 0) cluster::hear_nothing_from(listener, addresses);
+    if (listener < 0 || cluster::hear_nothing_from(listener, addresses)) continue;
+    cluster::hear_nothing_from(listener, {});  // Rather all, whom the gate cuts, than some for good.
   }
 }
 

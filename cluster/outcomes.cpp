@@ -98,8 +98,12 @@ void outcomes::came_after_all(const acknowledgement& ack) {
 std::optional<progress> outcomes::find(const order_id& id, const cluster_state& state) const {
   const auto found = std::find_if(kept_.begin(), kept_.end(),
                                   [&](const progress& one) { return one.id == id; });
-  if (found != kept_.end()) return *found;
   const push_record* record = state.outcome(id);
+  // What is kept may be of a history that was left.
+  const bool was_taken =
+      found != kept_.end() && (found->release != 0 || found->state == "applied");
+  const bool is_in_history = record != nullptr || state.seq_of(id);
+  if (found != kept_.end() && (was_taken ? is_in_history : record == nullptr)) return *found;
   if (record == nullptr && !state.seq_of(id)) return std::nullopt;
   progress result;
   result.id = id;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/second_copies.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace troupe::cluster {
@@ -8,6 +9,8 @@ namespace {
 
 /// What was swept, or could not be kept, is sent again once.
 constexpr unsigned max_rounds = 3;
+/// In a message, which has a limit.
+constexpr std::size_t names_at_once = 10'000;
 constexpr std::chrono::seconds patience{5};
 
 }  // namespace
@@ -23,17 +26,25 @@ void second_copies::make(const std::vector<digest>& names,
   for (const auto& [name, peer] : to) {
     auto& known = ways_[peer];
     if (!known) known = std::make_unique<way>(lower_, peer);
-    look({made, name, peer, 0});
+    look({made, name, peer, 0, 0});
   }
 }
 
 void second_copies::look(copy one) {
   way& by = *ways_.at(one.to);
+  const std::vector<digest>& all = one.of->names;
+  const std::size_t end = std::min(all.size(), one.from + names_at_once);
   by.asks.missing(
-      one.of->names,
-      [this, one](tl::expected<std::vector<digest>, refusal> lacking) mutable {
+      {all.begin() + static_cast<std::ptrdiff_t>(one.from),
+       all.begin() + static_cast<std::ptrdiff_t>(end)},
+      [this, one, end](tl::expected<std::vector<digest>, refusal> lacking) mutable {
         if (!lacking) return finish(one, lacking.error().reason);
-        if (lacking->empty()) return finish(one, {});
+        if (lacking->empty()) {
+          if (end == one.of->names.size()) return finish(one, {});
+          one.from = end;
+          one.round = 0;
+          return look(one);
+        }
         if (++one.round == max_rounds) return finish(one, "it does not keep what it is sent");
         send(one, std::move(*lacking));
       },

@@ -62,6 +62,7 @@ class second_copies {
     std::string name;
     peer_id to;
     unsigned round = 0;
+    std::size_t from = 0;  ///< The name from which on it is looked now.
   };
   void look(copy one);
   void send(const copy& one, std::vector<digest> lacking);

@@ -71,6 +71,8 @@ public:
 
   /// Runs all that wait, prematurely: the VM is about to go.
   void expire_all();
+  /// Those that wait never run: what ran them goes.
+  void drop_all() noexcept { pending_.clear(); }
   /// Whether one that is due may run, or too many do; the log says so then.
   bool begin(const due_timer& timer);
   /// One that could begin has ended.

@@ -32,7 +32,7 @@ void vm_closer::close(std::unique_ptr<vm> machine, std::function<void()> then) {
 
 void vm_closer::run() {
   pthread_setname_np(pthread_self(), "closer");
-  net::lower_thread_priority(19);
+  net::lower_thread_priority(10);  // As those that make VMs: these must not become ever more.
   for (;;) {
     std::vector<job> jobs;
     {

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <system_error>
+#include <thread>
 
 namespace troupe::net {
 namespace {
@@ -32,6 +34,20 @@ void lower_thread_priority(int nice) noexcept {
   const scheduling wanted{.nice = nice, .runtime = shortest_slice_ns};
   if (syscall(SYS_sched_setattr, 0, &wanted, 0) == 0) return;
   setpriority(PRIO_PROCESS, 0, nice);  // On Linux the thread's alone.
+}
+
+void run_at_low_priority(const std::function<void()>& work) {
+  std::thread worker;
+  try {
+    worker = std::thread([&work] {
+      lower_thread_priority(10);
+      work();
+    });
+  } catch (const std::system_error&) {  // No thread to be had.
+    work();
+    return;
+  }
+  worker.join();
 }
 
 }  // namespace troupe::net

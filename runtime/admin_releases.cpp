@@ -164,6 +164,8 @@ admin_response admin_api::show_release(const admin_request&, std::string_view re
 }
 
 admin_response admin_api::missing_contents(const admin_request& asked) const {
+  // A sweep that is under way ends: what is said to be here must be here still when the rest has come.
+  const auto held = parts_.store.blobs().keep_all();
   const auto files = cluster::manifest::decode(asked.body);
   if (!files) return refusal(400, "bad_request", files.error().reason);
   json body = json::array();
@@ -174,7 +176,6 @@ admin_response admin_api::missing_contents(const admin_request& asked) const {
 }
 
 admin_response admin_api::apply(const admin_request& asked) const {
-  net::lower_thread_priority(10);  // The rest of the client's conversation, too.
   const auto expect = release_parameter(asked, "expect");
   if (!expect) return expect.error();
   auto sent = cluster::bundle::decode(asked.body);
@@ -186,20 +187,26 @@ admin_response admin_api::apply(const admin_request& asked) const {
       return answer_of(parts_.releases->not_stored(author_of(asked), to_diagnostic(put.error())));
     }
   }
-  return answer_of(parts_.releases->apply({.files = std::move(sent->files),
-                                       .message = std::string(asked.parameter("message")),
-                                       .by = author_of(asked),
-                                       .expect = *expect,
-                                       .held = std::move(held)}));
+  std::optional<deploy_result> result;
+  net::run_at_low_priority([&] {
+    result = parts_.releases->apply({.files = std::move(sent->files),
+                                     .message = std::string(asked.parameter("message")),
+                                     .by = author_of(asked),
+                                     .expect = *expect,
+                                     .held = std::move(held)});
+  });
+  return answer_of(*result);
 }
 
 admin_response admin_api::rollback(const admin_request& asked) const {
-  net::lower_thread_priority(10);
   const auto to = release_parameter(asked, "to");
   if (!to) return to.error();
   const auto expect = release_parameter(asked, "expect");
   if (!expect) return expect.error();
-  return answer_of(parts_.releases->rollback(*to, author_of(asked), *expect));
+  std::optional<deploy_result> result;
+  net::run_at_low_priority(
+      [&] { result = parts_.releases->rollback(*to, author_of(asked), *expect); });
+  return answer_of(*result);
 }
 
 admin_response admin_api::diff(const admin_request& asked) const {

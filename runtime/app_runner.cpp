@@ -7,12 +7,16 @@
 
 #include <algorithm>
 #include <chrono>
-#include <future>
 #include <tuple>
 #include <utility>
 
+#include <unistd.h>
+
 namespace troupe {
 namespace {
+
+/// Of another process that is to take over, with an app that is loading.
+constexpr std::chrono::seconds hand_over_patience{10};
 
 using result = cluster::host::result;
 using clock = std::chrono::steady_clock;
@@ -265,18 +269,38 @@ void app_runner::reopen_logs() {
 }
 
 std::vector<listening_socket> app_runner::hand_over() {
-  std::promise<std::vector<listening_socket>> copies;
+  struct copies {
+    std::mutex mutex;
+    std::condition_variable made;
+    std::optional<std::vector<listening_socket>> list;
+    bool is_too_late = false;
+  };
+  const auto shared = std::make_shared<copies>();
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return {};  // Its thread may have done its last job.
-    jobs_.emplace_back([&] {
+    jobs_.emplace_back([this, shared] {
       drop_prepared();
       const auto target = running();
-      copies.set_value(target ? target->listening_sockets() : std::vector<listening_socket>());
+      auto list = target ? target->listening_sockets() : std::vector<listening_socket>();
+      const std::lock_guard guard(shared->mutex);
+      if (shared->is_too_late) {
+        for (const listening_socket& each : list) close(each.descriptor);
+        return;
+      }
+      shared->list = std::move(list);
+      shared->made.notify_all();
     });
   }
   changed_.notify_all();
-  return copies.get_future().get();
+  std::unique_lock guard(shared->mutex);
+  // While it loads a release that does not end there is nothing to be had: the other process finds its
+  // ports taken then, and says so.
+  if (!shared->made.wait_for(guard, hand_over_patience, [&] { return shared->list.has_value(); })) {
+    shared->is_too_late = true;
+    return {};
+  }
+  return *std::move(shared->list);
 }
 
 app_runner::view app_runner::now() const {

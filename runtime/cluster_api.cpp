@@ -537,8 +537,13 @@ admin_response cluster_api::outcome(std::string_view id) const {
   if (!state) return answer_of(state.error());
   const auto wanted = cluster::parse_order_id(id);
   if (!wanted) return refusal(400, "bad_request", "that is no order's id");
-  // The controller knows how each node did; this one, what the history says.
-  const auto answer = parts_.way.query(std::string(cluster::outcome_query) + std::string(id));
+  // The controller knows how each node did; this one, what the history says. Without a controller it
+  // need not wait for one.
+  const bool is_alone = parts_.stands && !parts_.stands().current;
+  const bool is_known = (*state)->outcome(*wanted) != nullptr || (*state)->seq_of(*wanted);
+  const auto answer = is_alone && is_known
+                          ? tl::expected<cluster::query_answer, cluster::refusal>()
+                          : parts_.way.query(std::string(cluster::outcome_query) + std::string(id));
   if (answer && !answer->text.empty()) {
     const auto decoded = cluster::decode_message(answer->text);
     if (const auto* told = decoded ? std::get_if<cluster::progress>(&*decoded) : nullptr) {

@@ -202,8 +202,8 @@ tl::expected<void, diagnostics> cluster_node::impl::start() {
   if (!begun) return tl::unexpected(failed(begun.error()));
   agent = std::move(*begun);
   way.emplace(*agent, store->blobs());
-  lead_scripts();
   allow_upgrades();
+  lead_scripts();
   api.emplace(cluster_api::parts{.way = *way,
                                  .name = options.name,
                                  .host = &*host,
@@ -364,7 +364,11 @@ void cluster_node::impl::work() {
       std::unique_lock lock(mutex);
       if (changed.wait_for(lock, list_every, [this] { return is_ending; })) return;
     }
-    if (is_out) take_part_again();
+    if (is_out) {
+      // Not while another process is being started, which takes part in its place.
+      std::shared_lock<std::shared_mutex> change;
+      if (!upgrading || (change = upgrading->change())) take_part_again();
+    }
     refresh_list();
     if (std::chrono::steady_clock::now() < sweep_at) continue;
     sweep();

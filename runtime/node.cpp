@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <thread>
+#include <utility>
 
 #include "runtime/descriptors.hpp"
 #include "runtime/node_impl.hpp"
@@ -40,6 +41,10 @@ tl::expected<void, diagnostic> node::impl::start_shards(unsigned count) {
     place->shard = std::make_unique<actors::shard>(*system, i, count, &*closer);
     place->releases.emplace(*place->shard);
     if (std::string lack = lack_of_descriptors(); !lack.empty()) {
+      place.reset();
+      made.clear();
+      closer.reset();
+      system.reset();
       return tl::unexpected(diagnostic{.reason = std::move(lack), .hint = system_hint(EMFILE)});
     }
     made.push_back(std::move(place));
@@ -153,9 +158,14 @@ int node::wait() {
   self.watchdog.reset();
   self.threads.stop();  // Their ends are told to the shards' loops.
   self.releases.clear();
-  const std::lock_guard lock(self.mutex);
-  self.places.clear();
+  // Closing VMs takes a while, and whoever asks the node something meanwhile need not wait for that.
+  auto places = [&self] {
+    const std::lock_guard lock(self.mutex);
+    return std::exchange(self.places, {});
+  }();
+  places.clear();
   self.closer.reset();
+  const std::lock_guard lock(self.mutex);
   self.system.reset();
   self.is_running = false;
   self.infos.clear();

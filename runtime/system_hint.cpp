@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/system_hint.hpp"
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 
@@ -13,8 +14,13 @@ namespace {
 
 std::string user_text() {
   const uid_t number = geteuid();
-  const passwd* user = getpwuid(number);
-  return user != nullptr ? "user " + std::string(user->pw_name) : "user " + std::to_string(number);
+  passwd entry{};
+  passwd* user = nullptr;
+  std::array<char, 4096> room{};
+  if (getpwuid_r(number, &entry, room.data(), room.size(), &user) != 0 || user == nullptr) {
+    return "user " + std::to_string(number);
+  }
+  return "user " + std::string(user->pw_name);
 }
 
 std::string most_descriptors() {
