@@ -63,27 +63,6 @@ TEST(node, lives_beside_another_in_one_process) {
   EXPECT_EQ(b.wait(), 0);
 }
 
-// Their VMs are closed beside the shard, on whose wheel such timers are.
-TEST(node, timers_of_a_release_that_never_serves_go_with_it) {
-  const std::string timers =
-      "init_worker_by_lua_block { for i = 1, 50 do ngx.timer.every(0.001, function() end) end }\n";
-  app written(say("old"));
-  node_options how = written.options();
-  how.shards = 2;
-  node served(how);
-  ASSERT_TRUE(served.start());
-  written.write(timers + say("new"));
-  for (int i = 0; i < 30; ++i) {
-    auto prepared = served.prepare({.file = written.file()});
-    ASSERT_TRUE(prepared) << prepared.error().at(0).reason;
-  }
-  EXPECT_EQ(get(served), "old\n");
-  ASSERT_TRUE(served.reload());
-  EXPECT_EQ(get(served), "new\n");
-  served.stop(stop_mode::fast);
-  EXPECT_EQ(served.wait(), 0);
-}
-
 TEST(node, serves_the_new_configuration_after_a_reload_and_the_old_one_after_a_bad_one) {
   app written(say("old"));
   node served(written.options());
@@ -232,6 +211,29 @@ TEST(node, leaves_nothing_of_a_release_that_is_not_put_in) {
   served.activate(std::move(*taken));
   EXPECT_EQ(get(served), "two");
   EXPECT_TRUE(std::filesystem::exists(path));
+}
+
+// Their VMs are closed beside the shard, on whose wheel such timers are.
+TEST(node, timers_of_a_release_that_never_serves_go_with_it) {
+  store kept;
+  node_options how = kept.options(kept.add("one", say("one")));
+  how.shards = 2;
+  node served(how);
+  ASSERT_TRUE(served.start());
+  const release_source other = kept.add(
+      "two", "init_worker_by_lua_block { for i = 1, 50 do ngx.timer.every(0.001, function() end) end } " +
+                 say("two"));
+  for (int i = 0; i < 30; ++i) {
+    const auto dropped = served.prepare(other);
+    ASSERT_TRUE(dropped) << dropped.error().at(0).reason;
+  }
+  EXPECT_EQ(get(served), "one\n");
+  auto taken = served.prepare(other);
+  ASSERT_TRUE(taken);
+  served.activate(std::move(*taken));
+  EXPECT_EQ(get(served), "two\n");
+  served.stop(stop_mode::fast);
+  EXPECT_EQ(served.wait(), 0);
 }
 
 TEST(node, drops_a_prepared_release_when_it_stops) {
