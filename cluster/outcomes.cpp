@@ -101,9 +101,9 @@ std::optional<progress> outcomes::find(const order_id& id, const cluster_state& 
   const push_record* record = state.outcome(id);
   // What is kept may be of a history that was left.
   const bool was_taken =
-      found != kept_.end() && (found->release != 0 || found->state == "applied");
+      found != kept_.end() && (found->release != 0 || found->state != "aborted");
   const bool is_in_history = record != nullptr || state.seq_of(id);
-  if (found != kept_.end() && (was_taken ? is_in_history : record == nullptr)) return *found;
+  if (found != kept_.end() && was_taken == is_in_history) return *found;
   if (record == nullptr && !state.seq_of(id)) return std::nullopt;
   progress result;
   result.id = id;

@@ -1,14 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/outcomes.hpp"
 
+#include "tests/cluster/history.hpp"
+
 #include <gtest/gtest.h>
 
 namespace troupe::cluster {
 namespace {
 
-progress outcome_of(std::uint8_t number, std::size_t nodes, const std::string& state = "applied") {
+/// A history with so many values, and their orders.
+struct values : history {
+  explicit values(int count) {
+    begin();
+    for (int i = 0; i < count; ++i) {
+      take(config_order{.key = "k" + std::to_string(i), .value = "v"}, admin, "");
+      ids.push_back(last.id);
+    }
+  }
+  std::vector<order_id> ids;
+};
+
+progress outcome_of(const order_id& id, std::size_t nodes, const std::string& state = "applied") {
   progress result;
-  result.id[0] = number;
+  result.id = id;
   result.done = true;
   result.state = state;
   for (std::size_t i = 0; i < nodes; ++i) {
@@ -17,42 +31,58 @@ progress outcome_of(std::uint8_t number, std::size_t nodes, const std::string& s
   return result;
 }
 
-order_id id_of(std::uint8_t number) {
-  return outcome_of(number, 0).id;
-}
-
 TEST(outcomes, the_lines_of_older_ones_go_before_what_they_say) {
-  const cluster_state none;
+  const values h(5);
   outcomes kept({}, nullptr);
-  kept.keep(outcome_of(1, 9'000, "partial"));
-  kept.keep(outcome_of(2, 9'000));
-  EXPECT_EQ(kept.find(id_of(1), none)->nodes.size(), 9'000U);
-  kept.keep(outcome_of(3, 9'000));
-  ASSERT_TRUE(kept.find(id_of(1), none));
-  EXPECT_EQ(kept.find(id_of(1), none)->state, "partial");
-  EXPECT_TRUE(kept.find(id_of(1), none)->nodes.empty());
-  EXPECT_EQ(kept.find(id_of(2), none)->nodes.size(), 9'000U);
+  kept.keep(outcome_of(h.ids[0], 9'000, "partial"));
+  kept.keep(outcome_of(h.ids[1], 9'000));
+  EXPECT_EQ(kept.find(h.ids[0], h.state)->nodes.size(), 9'000U);
+  kept.keep(outcome_of(h.ids[2], 9'000));
+  ASSERT_TRUE(kept.find(h.ids[0], h.state));
+  EXPECT_EQ(kept.find(h.ids[0], h.state)->state, "partial");
+  EXPECT_TRUE(kept.find(h.ids[0], h.state)->nodes.empty());
+  EXPECT_EQ(kept.find(h.ids[1], h.state)->nodes.size(), 9'000U);
   // The newest has its own, however many.
-  kept.keep(outcome_of(4, 50'000));
-  EXPECT_EQ(kept.find(id_of(4), none)->nodes.size(), 50'000U);
-  EXPECT_TRUE(kept.find(id_of(3), none)->nodes.empty());
-  for (int i = 0; i < 200; ++i) kept.keep(outcome_of(5, 1));
-  EXPECT_FALSE(kept.find(id_of(4), none));
+  kept.keep(outcome_of(h.ids[3], 50'000));
+  EXPECT_EQ(kept.find(h.ids[3], h.state)->nodes.size(), 50'000U);
+  EXPECT_TRUE(kept.find(h.ids[2], h.state)->nodes.empty());
+  for (int i = 0; i < 200; ++i) kept.keep(outcome_of(h.ids[4], 1));
+  // Then the history alone knows.
+  EXPECT_TRUE(kept.find(h.ids[3], h.state)->nodes.empty());
 }
 
 TEST(outcomes, a_node_that_came_after_all_is_active) {
-  const cluster_state none;
+  const values h(1);
   outcomes kept({}, nullptr);
-  kept.keep(outcome_of(1, 2));
+  kept.keep(outcome_of(h.ids[0], 2));
   acknowledgement ack;
   ack.node = "n1";
-  ack.push = id_of(1);
+  ack.push = h.ids[0];
   ack.step = ack_step::applied;
   kept.came_after_all(ack);
-  ack.push = id_of(9);
+  ack.push = new_order_id();
   kept.came_after_all(ack);
-  EXPECT_EQ(kept.find(id_of(1), none)->nodes[0].state, node_outcome::behind);
-  EXPECT_EQ(kept.find(id_of(1), none)->nodes[1].state, node_outcome::active);
+  EXPECT_EQ(kept.find(h.ids[0], h.state)->nodes[0].state, node_outcome::behind);
+  EXPECT_EQ(kept.find(h.ids[0], h.state)->nodes[1].state, node_outcome::active);
+}
+
+TEST(outcomes, those_of_a_history_that_was_left_are_not_told) {
+  history h;
+  h.begin();
+  h.take(h.release(), h.admin);
+  const order_id taken = h.last.id;
+  outcomes kept({}, nullptr);
+  progress refused = outcome_of(taken, 0, "aborted");
+  refused.error = "conflict";
+  kept.keep(refused);
+  EXPECT_NE(kept.find(taken, h.state)->error, "conflict");
+  progress lost = outcome_of(new_order_id(), 1, "active");
+  lost.release = 7;
+  kept.keep(lost);
+  EXPECT_FALSE(kept.find(lost.id, h.state));
+  const progress never = outcome_of(new_order_id(), 0, "aborted");
+  kept.keep(never);
+  EXPECT_EQ(kept.find(never.id, h.state)->state, "aborted");
 }
 
 }  // namespace
