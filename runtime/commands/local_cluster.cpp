@@ -20,7 +20,9 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -53,10 +55,23 @@ std::uint16_t two_free_ports() {
   return 0;
 }
 
+std::vector<pid_t> children() {
+  std::vector<pid_t> all;
+  std::error_code error;
+  for (const auto& thread : fs::directory_iterator("/proc/self/task", error)) {
+    std::ifstream list(thread.path() / "children");
+    for (pid_t pid = 0; list >> pid;) all.push_back(pid);
+  }
+  return all;
+}
+
 /// The processes and the folder; their end is its end. Its functions may be called from two threads.
 class company {
  public:
-  explicit company(std::string folder) : folder_(std::move(folder)) {}
+  // A process that takes over from a node (`troupe upgrade`) becomes a child when that ends.
+  explicit company(std::string folder) : folder_(std::move(folder)) {
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+  }
   ~company() { end(); }
   company(const company&) = delete;
   company& operator=(const company&) = delete;
@@ -84,7 +99,7 @@ class company {
       execv("/proc/self/exe", pointers.data());
       _exit(127);
     }
-    if (pid > 0) pids_.push_back(pid);
+    started_ = pid;
     return pid > 0;
   }
 
@@ -97,10 +112,7 @@ class company {
       {
         const std::lock_guard lock(mutex_);
         if (has_ended_) return false;
-        if (waitpid(pids_.back(), nullptr, WNOHANG) == pids_.back()) {
-          pids_.pop_back();
-          return false;
-        }
+        if (waitpid(started_, nullptr, WNOHANG) == started_) return false;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -110,16 +122,19 @@ class company {
   void end() {
     const std::lock_guard lock(mutex_);
     has_ended_ = true;
-    for (const pid_t pid : pids_) kill(pid, SIGTERM);
     // One that loads an app does not hear it before that is done, and nobody needs its data any more.
     const auto most = clock::now() + end_within;
-    for (const pid_t pid : pids_) {
-      while (waitpid(pid, nullptr, WNOHANG) == 0) {
+    std::set<pid_t> told;
+    for (;;) {
+      pid_t ended = 0;
+      while ((ended = waitpid(-1, nullptr, WNOHANG)) > 0) told.erase(ended);
+      if (ended < 0) break;  // There are no more.
+      for (const pid_t pid : children()) {
+        if (told.insert(pid).second) kill(pid, SIGTERM);
         if (clock::now() > most) kill(pid, SIGKILL);
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
       }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    pids_.clear();
     std::error_code error;
     fs::remove_all(folder_, error);
   }
@@ -134,7 +149,7 @@ class company {
  private:
   const std::string folder_;
   std::mutex mutex_;  ///< Guards what follows.
-  std::vector<pid_t> pids_;
+  pid_t started_ = 0;  ///< The last one.
   bool has_ended_ = false;
 };
 

@@ -437,6 +437,24 @@ TEST(cluster, up_leaves_no_process_no_folder_and_no_port_behind_however_it_ends)
   }
 }
 
+TEST(cluster, up_ends_what_has_taken_over_from_its_nodes_too) {
+  temp_dir folder;
+  const process_options there{.environment = {{"TMPDIR", folder.path().string()}}};
+  process up({binary_under_test(), "cluster", "up", "2", (source_folder() / "examples/hello").string()},
+             there);
+  ASSERT_TRUE(is_up(up)) << up.out() << up.err();
+  const auto nodes = shown_by(up);
+  ASSERT_EQ(nodes.size(), 2u) << up.out();
+  for (int times = 0; times < 2; ++times) {
+    const finished upgraded = run_troupe({"upgrade", "--node", nodes[1].data});
+    ASSERT_EQ(upgraded.status, 0) << upgraded.err;
+  }
+  up.signal(SIGINT);
+  EXPECT_EQ(up.wait(), 0);
+  EXPECT_FALSE(is_taken(nodes[1].where));
+  EXPECT_FALSE(std::filesystem::exists(nodes[1].data));
+}
+
 TEST(cluster, up_ends_at_ctrl_c_while_it_starts_or_pushes) {
   temp_dir folder;
   const std::string mark = (folder.path() / "loading").string();
