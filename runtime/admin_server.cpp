@@ -23,6 +23,7 @@
 #include "runtime/json_text.hpp"
 #include "runtime/log_file.hpp"
 #include "runtime/process.hpp"
+#include "runtime/system_hint.hpp"
 #include "runtime/unix_address.hpp"
 
 namespace troupe {
@@ -338,8 +339,9 @@ admin_server::admin_server(admin_server&&) noexcept = default;
 
 tl::expected<admin_server, diagnostic> admin_server::open(const std::string& path, handler answer) {
   auto failed = [&](const char* call) {
-    return tl::unexpected(diagnostic{.reason = system_error_text(call, path, errno),
-                                     .hint = "--data DIR names another data folder"});
+    diagnostic problem = system_problem(call, path, errno);
+    if (problem.hint.empty()) problem.hint = "--data DIR names another data folder";
+    return tl::unexpected(std::move(problem));
   };
   auto made = std::make_unique<impl>();
   made->path = path;

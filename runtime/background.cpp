@@ -2,6 +2,7 @@
 #include "runtime/background.hpp"
 
 #include "runtime/log_file.hpp"
+#include "runtime/system_hint.hpp"
 
 #include <cerrno>
 #include <utility>
@@ -39,7 +40,7 @@ background::~background() {
 tl::expected<background, diagnostic> background::enter() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
-    return tl::unexpected(diagnostic{.reason = system_error_text("pipe2", {}, errno)});
+    return tl::unexpected(system_problem("pipe2", {}, errno));
   }
   const pid_t child = fork();
   if (child < 0) {

@@ -94,7 +94,7 @@ tl::expected<data_folder, diagnostic> data_folder::take(std::string path) {
     const int number = errno;
     close(lock);
     if (number != EWOULDBLOCK) {
-      return tl::unexpected(diagnostic{.reason = system_error_text("flock", pid_path, number)});
+      return tl::unexpected(system_problem("flock", pid_path, number));
     }
     return tl::unexpected(
         diagnostic{.reason = "the data folder " + path + " is in use by " + holder(pid_path),
@@ -110,7 +110,7 @@ tl::expected<void, diagnostic> data_folder::own() {
   if (ftruncate(lock_, 0) != 0 ||
       pwrite(lock_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
     return tl::unexpected(
-        diagnostic{.reason = system_error_text("write", path_ + "/troupe.pid", errno)});
+        system_problem("write", path_ + "/troupe.pid", errno));
   }
   is_owner_ = true;
   return {};

@@ -9,6 +9,8 @@
 
 #include <sys/stat.h>
 
+#include "runtime/system_hint.hpp"
+
 namespace troupe {
 namespace {
 
@@ -47,6 +49,7 @@ diagnostic database::failure(std::string_view what) const {
     why += " (" + std::to_string(number) + ": " + std::generic_category().message(number) + ')';
   }
   diagnostic result{.file = path_, .reason = std::string(what) + " failed: " + why};
+  if (primary == SQLITE_CANTOPEN) result.hint = system_hint(number);
   if (primary == SQLITE_BUSY) result.hint = "another program has the database locked";
   if (primary == SQLITE_FULL) result.hint = "make room on the disk of the data folder";
   return result;

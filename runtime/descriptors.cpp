@@ -13,8 +13,10 @@ namespace troupe {
 std::string lack_of_descriptors() {
   const net::unique_fd one(::eventfd(0, EFD_CLOEXEC));
   if (one || (errno != EMFILE && errno != ENFILE)) return {};
-  return "no file descriptor is left (" + std::to_string(errno) + ": " +
-         std::generic_category().message(errno) + ')';
+  const int number = errno;
+  std::string text(no_descriptor_is_left);
+  text.append(" (").append(std::to_string(number)).append(": ");
+  return text.append(std::generic_category().message(number)).append(")");
 }
 
 }  // namespace troupe

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/system_hint.hpp"
+
 namespace troupe {
 namespace {
 
@@ -20,6 +22,8 @@ diagnostic bind_failed(const actors::listen_options& listen, std::error_code err
   if (error == std::errc::address_in_use) {
     hint = is_ours ? "this node listens on that port already, with another address"
                    : "another program listens there; `--port N` moves this one";
+  } else if (error == std::errc::too_many_files_open) {
+    hint = system_hint(error.value());
   }
   return {listen.file, static_cast<unsigned>(listen.line),
           "bind() to " + listen.where.text() + " failed (" + std::to_string(error.value()) + ": " +

@@ -11,6 +11,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "runtime/system_hint.hpp"
+
 namespace troupe {
 
 std::string system_error_text(std::string_view call, std::string_view path, int number) {
@@ -34,7 +36,7 @@ tl::expected<int, diagnostic> open_descriptor(const std::string& path) {
       path == "stderr" ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
                        : ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor < 0) {
-    return tl::unexpected(diagnostic{.reason = system_error_text("open", path, errno)});
+    return tl::unexpected(system_problem("open", path, errno));
   }
   return descriptor;
 }

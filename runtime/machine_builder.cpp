@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
@@ -12,8 +13,10 @@
 
 #include "lua/shared_dict.hpp"
 #include "net/thread_priority.hpp"
+#include "runtime/descriptors.hpp"
 #include "runtime/environment.hpp"
 #include "runtime/init_run.hpp"
+#include "runtime/system_hint.hpp"
 
 namespace troupe {
 namespace {
@@ -233,6 +236,7 @@ class building {
 
 diagnostic start_problem(const lua::chunk_source& chunk, const std::string& error) {
   diagnostic problem{chunk.file, static_cast<unsigned>(chunk.line), start_error(chunk) + error, {}};
+  if (error.starts_with(no_descriptor_is_left)) problem.hint = system_hint(EMFILE);
   // `error loading module 'a' from file 'PATH':\n\tPATH:3: text`: the module is to blame.
   if (!error.starts_with("error loading module '")) return problem;
   const std::string_view before_path = "' from file '";

@@ -2,6 +2,7 @@
 #include "runtime/pid_file.hpp"
 
 #include "runtime/log_file.hpp"
+#include "runtime/system_hint.hpp"
 
 #include <cerrno>
 #include <charconv>
@@ -15,7 +16,7 @@ namespace troupe {
 namespace {
 
 tl::unexpected<diagnostic> failure(std::string_view call, std::string_view path) {
-  return tl::unexpected(diagnostic{.reason = system_error_text(call, path, errno)});
+  return tl::unexpected(system_problem(call, path, errno));
 }
 
 }  // namespace
@@ -58,7 +59,7 @@ tl::expected<pid_file, diagnostic> pid_file::write(std::string path) {
   close(descriptor);
   if (!written) {
     unlink(path.c_str());
-    return tl::unexpected(diagnostic{.reason = system_error_text("write", path, number)});
+    return tl::unexpected(system_problem("write", path, number));
   }
   return pid_file(std::move(path));
 }
@@ -71,7 +72,7 @@ tl::expected<pid_t, diagnostic> pid_file::read(const std::string& path) {
   const int number = errno;
   close(descriptor);
   if (size < 0)
-    return tl::unexpected(diagnostic{.reason = system_error_text("read", path, number)});
+    return tl::unexpected(system_problem("read", path, number));
   std::string_view text(bytes, static_cast<std::size_t>(size));
   text = text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
   pid_t result = 0;

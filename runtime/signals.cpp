@@ -2,6 +2,7 @@
 #include "runtime/signals.hpp"
 
 #include "runtime/log_file.hpp"
+#include "runtime/system_hint.hpp"
 
 #include <atomic>
 #include <cerrno>
@@ -47,7 +48,7 @@ signals::~signals() {
 tl::expected<signals, diagnostic> signals::install() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
-    return tl::unexpected(diagnostic{.reason = system_error_text("pipe2", {}, errno)});
+    return tl::unexpected(system_problem("pipe2", {}, errno));
   }
   fcntl(ends[1], F_SETFL, O_NONBLOCK);  // a handler must not wait
   signals result(ends[0], ends[1]);

@@ -8,13 +8,14 @@
 #include <unistd.h>
 
 #include "runtime/log_file.hpp"
+#include "runtime/system_hint.hpp"
 
 namespace troupe {
 
 tl::expected<void, diagnostic> socket_aside::begin() const {
   unlink(aside_.c_str());
   if (link(path_.c_str(), aside_.c_str()) != 0 && errno != ENOENT) {
-    return tl::unexpected(diagnostic{.reason = system_error_text("link", path_, errno)});
+    return tl::unexpected(system_problem("link", path_, errno));
   }
   return {};
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The data folder's contents as the cluster's protocol needs them, and their sweeping: what came within
-// the grace time stays, for the order that refers to it may still be on its way.
+// The data folder's contents as the cluster's protocol needs them, and their sweeping: what came, or
+// was said to be here, within the grace time stays, for the order that refers to it may still be on its way.
 //
 // Source   docs/cluster.md, "State".
 // Thread   any; a mutex inside.
@@ -23,20 +23,20 @@ class stored_blobs final : public cluster::blob_source {
   static constexpr std::chrono::minutes grace{10};
 
   explicit stored_blobs(cluster::blob_store& blobs)
-      : blobs_(blobs), held_(blobs.keep_all()), last_put_(clock::now()) {}
+      : blobs_(blobs), held_(blobs.keep_all()), last_use_(clock::now()) {}
 
-  [[nodiscard]] bool has(const cluster::digest& name) const override { return blobs_.has(name); }
+  /// Who is told that it is here does not send it: it stays as if it had come now.
+  [[nodiscard]] bool has(const cluster::digest& name) const override {
+    keep();
+    return blobs_.has(name);
+  }
   [[nodiscard]] tl::expected<std::string, cluster::refusal> get(
       const cluster::digest& name) const override {
     return blobs_.get(name);
   }
   [[nodiscard]] tl::expected<void, cluster::refusal> put(const cluster::digest& name,
                                                          std::string_view content) override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!held_) held_ = blobs_.keep_all();
-      last_put_ = clock::now();
-    }
+    keep();
     return blobs_.put(name, content);
   }
   [[nodiscard]] tl::expected<void, cluster::refusal> flush() override { return blobs_.flush(); }
@@ -44,16 +44,22 @@ class stored_blobs final : public cluster::blob_source {
   /// Whether a sweep would remove anything now; it holds the store until then.
   [[nodiscard]] bool may_sweep(clock::time_point now) {
     const std::lock_guard lock(mutex_);
-    if (now - last_put_ < grace) return false;
+    if (now - last_use_ < grace) return false;
     held_.reset();
     return true;
   }
 
  private:
+  void keep() const {
+    const std::lock_guard lock(mutex_);
+    if (!held_) held_ = blobs_.keep_all();
+    last_use_ = clock::now();
+  }
+
   cluster::blob_store& blobs_;
-  std::mutex mutex_;
-  cluster::blob_store::hold held_;
-  clock::time_point last_put_;
+  mutable std::mutex mutex_;
+  mutable cluster::blob_store::hold held_;
+  mutable clock::time_point last_use_;
 };
 
 }  // namespace troupe

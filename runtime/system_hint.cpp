@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "runtime/log_file.hpp"
+
 namespace troupe {
 namespace {
 
@@ -50,6 +52,10 @@ std::string system_hint(int error_number) {
     default:
       return {};
   }
+}
+
+diagnostic system_problem(std::string_view call, std::string_view path, int error_number) {
+  return {.reason = system_error_text(call, path, error_number), .hint = system_hint(error_number)};
 }
 
 int error_number_in(std::string_view reason) noexcept {

@@ -18,6 +18,7 @@
 #include "runtime/inheritance.hpp"
 #include "runtime/log_file.hpp"
 #include "runtime/process.hpp"
+#include "runtime/system_hint.hpp"
 
 namespace troupe {
 namespace {
@@ -165,7 +166,7 @@ tl::expected<successor, diagnostic> upgrade::start(const std::string& path) {
   if (pipe2(ends, O_CLOEXEC) != 0) {
     const int number = errno;
     parts_.failed();
-    return tl::unexpected(diagnostic{.reason = system_error_text("pipe", {}, number)});
+    return tl::unexpected(system_problem("pipe", {}, number));
   }
   const net::unique_fd read_end(ends[0]);
   net::unique_fd write_end(ends[1]);

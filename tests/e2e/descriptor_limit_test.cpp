@@ -178,6 +178,9 @@ TEST(descriptor_limit, a_node_that_may_open_too_few_files_does_not_start) {
       EXPECT_TRUE(says.find("Too many open files") != std::string::npos ||
                   says.find("Error 24") != std::string::npos)
           << most << ' ' << says;
+      if (says.find("Too many open files") != std::string::npos) {
+        EXPECT_NE(says.find("ulimit -n"), std::string::npos) << most << ' ' << says;
+      }
     }
   }
   EXPECT_TRUE(started);
