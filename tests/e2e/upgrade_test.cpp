@@ -254,6 +254,26 @@ TEST_F(upgrade_test, a_binary_that_does_not_serve_leaves_the_old_one_serving) {
   EXPECT_EQ(stop(next), 0);
 }
 
+// Whether a process that is no child of this one goes within patience: what it has open is closed with its
+// last thread, also if nobody asks how it ended.
+bool has_gone(pid_t pid) {
+  const std::filesystem::path proc = "/proc/" + std::to_string(pid);
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (std::chrono::steady_clock::now() < until) {
+    // It may go while it is looked at.
+    std::error_code error;
+    int threads = 0;
+    for (std::filesystem::directory_iterator task(proc / "task", error), end; !error && task != end;
+         task.increment(error))
+      ++threads;
+    std::string stat;
+    std::getline(std::ifstream(proc / "stat"), stat);
+    if (stat.empty() || (threads <= 1 && stat.find(") Z") != std::string::npos)) return true;
+    std::this_thread::yield();
+  }
+  return false;
+}
+
 TEST_F(upgrade_test, the_folder_is_free_when_the_new_one_has_ended_and_the_old_one_still_drains) {
   test_node node({.conf = app()});
   test_connection socket(node.listener());
@@ -262,19 +282,7 @@ TEST_F(upgrade_test, the_folder_is_free_when_the_new_one_has_ended_and_the_old_o
   ASSERT_EQ(socket.read_head().status, 101);
   const pid_t next = upgrade(node)["pid"].get<pid_t>();
   ASSERT_EQ(kill(next, SIGKILL), 0);
-  // It is no child of this process: it has gone, or is dead and nobody has asked how it ended. What it
-  // has open is closed with its last thread.
-  const std::string proc = "/proc/" + std::to_string(next);
-  const auto lives = [&] {
-    std::error_code error;
-    const std::filesystem::directory_iterator tasks(proc + "/task", error);
-    if (error) return false;
-    if (std::distance(begin(tasks), end(tasks)) > 1) return true;
-    std::ifstream file(proc + "/stat");
-    const std::string stat{std::istreambuf_iterator<char>(file), {}};
-    return !stat.empty() && stat.find(") Z") == std::string::npos;
-  };
-  while (lives()) std::this_thread::yield();
+  EXPECT_TRUE(has_gone(next));
   process again({binary_under_test(), "run", node.folder().string(), "--data",
                  node.data().string(), "--port", "0"});
   EXPECT_TRUE(again.wait_for([](const std::string& out, const std::string&) {
