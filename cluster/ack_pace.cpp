@@ -44,7 +44,7 @@ std::chrono::nanoseconds ack_pace::patience(const std::string& node) const {
   const pace& its = found->second;
   if (its.mean_ns > std::chrono::duration<double, std::nano>(slow).count()) return least;
   const std::chrono::nanoseconds usual(
-      static_cast<std::int64_t>(its.mean_ns + 4 * its.deviation_ns));
+      static_cast<std::int64_t>(its.mean_ns + 2 * its.deviation_ns));
   return std::clamp<std::chrono::nanoseconds>(usual, least, slow);
 }
 

@@ -2,6 +2,7 @@
 #include "cluster/lower_sockets.hpp"
 
 #include "cluster/address_filter.hpp"
+#include "cluster/freed_memory.hpp"
 
 #include <zmq.h>
 
@@ -88,6 +89,7 @@ tl::expected<zmq_socket, refusal> lower_sockets::make(int type, const char* doma
 
 tl::expected<std::unique_ptr<lower_sockets>, refusal> lower_sockets::open(
     const zmq_context& context, const class zap& zap, options how, handlers then) {
+  keep_freed_memory();
   constexpr int attempts = 32;  // for two free ports that follow each other
   const bool any_port = how.listen.port == 0;
   for (int attempt = 1;; ++attempt) {

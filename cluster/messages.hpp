@@ -32,8 +32,8 @@ inline constexpr unsigned protocol_minor = 0;
 inline constexpr std::size_t max_message_bytes = 1024 * 1024;
 /// A content as it travels: a piece of its zstd frame.
 inline constexpr std::size_t blob_piece_bytes = 256 * 1024;
-/// What goes along with an announcement, at most.
-inline constexpr std::size_t inline_blob_bytes = 16 * 1024;
+/// What goes along with an announcement, at most: 64 KB that do not compress, and their manifest.
+inline constexpr std::size_t inline_blob_bytes = 72 * 1024;
 
 struct sent_blob {
   digest name;

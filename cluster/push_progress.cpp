@@ -10,7 +10,13 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto first_repeat = 100ms;
+/// A controller needs its time to reach all, and what is repeated meanwhile makes it longer.
+constexpr auto a_node_needs = 1ms;
 constexpr auto longest_repeat = 1'000ms;
+
+std::chrono::milliseconds before_first_repeat(std::size_t nodes) {
+  return std::clamp<std::chrono::milliseconds>(nodes * a_node_needs, first_repeat, longest_repeat);
+}
 /// For acknowledgements of a swap or of a change of one step.
 constexpr auto apply_deadline = 10s;
 
@@ -39,8 +45,9 @@ push_progress::push_progress(const order& what, const change& in, bool is_two_st
 
 void push_progress::begin(const change& what, instant now) {
   present_ = what;
+  has_repeated_ = false;
   repeat_after_ = first_repeat;
-  repeat_at_ = now + repeat_after_;
+  repeat_at_ = now + before_first_repeat(nodes_.size());
   repeat_by_ = now + longest_repeat;
   answered_ = 0;
   progress_at_ = pause_began_ = now;
@@ -266,10 +273,12 @@ bool push_progress::acknowledge(const acknowledgement& ack, instant now) {
   if (ack.step != expected) return false;
   one.is_due = false;
   one.reason.clear();
+  ++answered_;
   // While others answer, those that have not are no later than the machines are busy: to repeat it to
   // hundreds of them would keep these busy for longer.
-  repeat_at_ = std::max(repeat_at_, std::min(now + first_repeat, repeat_by_));
-  ++answered_;
+  const instant then =
+      std::min(now + before_first_repeat(nodes_.size() - answered_), repeat_by_);
+  repeat_at_ = has_repeated_ ? std::max(repeat_at_, then) : then;
   if (is_value_) {
     // What comes together was late together.
     if (now != progress_at_) pause_began_ = std::exchange(progress_at_, now);
@@ -296,6 +305,7 @@ void push_progress::heard(const node_report& report, instant now) {
 std::vector<std::string> push_progress::to_repeat(instant now) {
   std::vector<std::string> result;
   if (step_ == step::done || step_ == step::aborting || now < repeat_at_) return result;
+  has_repeated_ = true;
   repeat_after_ = std::min<std::chrono::milliseconds>(repeat_after_ * 2, longest_repeat);
   repeat_at_ = now + repeat_after_;
   for (const auto& [name, one] : nodes_) {

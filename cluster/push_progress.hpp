@@ -114,6 +114,7 @@ class push_progress {
   instant step_ends_;
   instant repeat_at_;
   instant repeat_by_;  ///< At the latest, whoever answers.
+  bool has_repeated_ = false;
   std::chrono::milliseconds repeat_after_{};
   std::optional<canary_gate> gate_;
   std::string abort_reason_;

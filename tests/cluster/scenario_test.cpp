@@ -303,6 +303,29 @@ TEST(cluster_scenario, an_old_announcement_played_again_does_nothing) {
   expect_sound(world);
 }
 
+TEST(cluster_scenario, a_forged_beacon_that_says_nothing_new_keeps_no_node_content) {
+  simulation world({.nodes = 2, .has_keys = true});
+  begin(world);
+  world.filter = [](const std::string&, const std::string& to, const message& what) {
+    return to != "n0" || !std::holds_alternative<beacon>(what);
+  };
+  auto& node = world.at("n0");
+  EXPECT_TRUE(node.node->is_current(world.now()));
+  const auto last = node.node->last_beacon();
+  wall_time says{std::chrono::hours(1'000'000)};
+  for (int i = 0; i < 40; ++i) {
+    node.node->on_announced(topic_beacons,
+                            beacon{node.node->state().at(), says += 1s, "c0", std::string(64, 's')},
+                            world.now());
+    world.run_for(100ms);
+  }
+  EXPECT_EQ(node.node->last_beacon(), last);
+  EXPECT_FALSE(node.node->is_current(world.now()));
+  world.filter = nullptr;
+  expect_sound(world);
+  EXPECT_TRUE(node.node->is_current(world.now()));
+}
+
 TEST(cluster_scenario, a_relay_that_holds_announcements_back_only_delays) {
   simulation world({.relays = 2, .nodes = 3, .through_relays = true});
   begin(world);

@@ -76,7 +76,7 @@ simulation::client& simulation::push(const std::string& via, const std::string& 
         app + (i == 0 ? "" : " " + std::to_string(content) + " " + std::to_string(i));
     if (i == 2) {
       std::mt19937 noise(content);
-      for (unsigned at = 0; at < 20'000; ++at) text += static_cast<char>(noise());
+      for (unsigned at = 0; at < 80'000; ++at) text += static_cast<char>(noise());
     }
     const digest name = digest::of(text);
     files.files.push_back({"lua/" + std::to_string(i) + ".lua", false, text.size(), name});

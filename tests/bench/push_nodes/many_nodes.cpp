@@ -5,6 +5,7 @@
 #include "tests/bench/push_nodes/processes.hpp"
 
 #include "cluster/follower.hpp"
+#include "cluster/freed_memory.hpp"
 #include "cluster/memory_blobs.hpp"
 #include "tests/bench/push_nodes/quick_host.hpp"
 
@@ -80,6 +81,7 @@ class many_nodes {
   many_nodes(const world& of, shared_memory& seen, std::size_t from, std::size_t to)
       : of_(of), seen_(seen), log_(of.node_log()), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
     raise_descriptor_limit();
+    keep_freed_memory();  // That of a thousand nodes is one heap here.
     context_ = must(zmq_context::make());
     for (std::size_t i = from; i < to; ++i) begin(of.nodes[i]);
     seen_.begun = ns_of(clock_now());

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/push_progress.hpp"
+
+#include "tests/cluster/history.hpp"
+
+#include <gtest/gtest.h>
+
+namespace troupe::cluster {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A value on its way to so many live nodes.
+struct value_to : history {
+  explicit value_to(unsigned count) {
+    history::begin();
+    take(config_order{.key = "limit", .value = "1"}, admin);
+    for (unsigned i = 0; i < count; ++i) {
+      node_report who;
+      who.name = "n" + std::to_string(i);
+      members.hear(who, who.name, begun, wall_time());
+    }
+    push.emplace(last, state_change(), false, selector(), push_policy(), members, pace, begun);
+  }
+  void acknowledge(unsigned node, instant at) {
+    EXPECT_TRUE(push->acknowledge({"n" + std::to_string(node), last.id, ack_step::applied,
+                                   push->present().seq, {}, 0},
+                                  at));
+  }
+  [[nodiscard]] change state_change() const {
+    change in;
+    in.epoch = state.at().epoch;
+    in.seq = state.at().seq;
+    return in;
+  }
+  const instant begun{1h};
+  membership members;
+  ack_pace pace;
+  std::optional<push_progress> push;
+};
+
+TEST(push_progress, a_change_is_repeated_to_who_has_not_acknowledged_it) {
+  value_to h(3);
+  EXPECT_TRUE(h.push->to_repeat(h.begun + 99ms).empty());
+  EXPECT_EQ(h.push->to_repeat(h.begun + 100ms).size(), 3U);
+  h.acknowledge(1, h.begun + 150ms);
+  EXPECT_TRUE(h.push->to_repeat(h.begun + 299ms).empty());
+  EXPECT_EQ(h.push->to_repeat(h.begun + 300ms), (std::vector<std::string>{"n0", "n2"}));
+}
+
+TEST(push_progress, many_nodes_get_the_time_that_a_controller_needs_for_them) {
+  value_to h(400);
+  EXPECT_TRUE(h.push->to_repeat(h.begun + 399ms).empty());
+  EXPECT_EQ(h.push->next_tick(), h.begun + 400ms);
+  // While they answer, those that have not are only waiting for their turn.
+  for (unsigned i = 0; i < 350; ++i) h.acknowledge(i, h.begun + 399ms);
+  EXPECT_TRUE(h.push->to_repeat(h.begun + 498ms).empty());
+  EXPECT_EQ(h.push->to_repeat(h.begun + 499ms).size(), 50U);
+}
+
+TEST(push_progress, nobody_waits_longer_than_a_second_for_a_repeat) {
+  value_to h(5'000);
+  EXPECT_TRUE(h.push->to_repeat(h.begun + 999ms).empty());
+  for (unsigned i = 0; i < 10; ++i) h.acknowledge(i, h.begun + 999ms);
+  EXPECT_EQ(h.push->to_repeat(h.begun + 1s).size(), 4'990U);
+}
+
+}  // namespace
+}  // namespace troupe::cluster
