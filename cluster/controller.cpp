@@ -72,6 +72,16 @@ void controller::impl::tell(underway& what, bool is_urgent) {
   for (const teller& one : what.tellers) one(how_it_goes);
 }
 
+/// Who ordered would else take a controller that is busy for one that is gone.
+void controller::impl::tell_early() const {
+  for (const auto& [id, one] : early) {
+    progress so_far;
+    so_far.id = id;
+    so_far.state = one.state;
+    for (const teller& each : one.tellers) each(so_far);
+  }
+}
+
 // ---- the outside
 
 controller::controller(options how, change_log& log, blob_source& blobs, lower_links& lower)
@@ -136,6 +146,7 @@ void controller::tick(instant now) {
   self.copies.tick(now);
   if (self.beacon_due <= now) {
     self.send_beacon();
+    self.tell_early();
     // Who is not live any more is not waited for.
     std::vector<order_id> all;
     for (const auto& [id, one] : self.pushes) all.push_back(id);

@@ -53,6 +53,12 @@ struct controller::impl {
     std::function<void(const order&, const change&)> done;
     bool is_genuine = false;
   };
+  /// One that is not in the log yet: the disk is slow, or its contents are on their way to another
+  /// controller.
+  struct early_order {
+    std::string state;  ///< As progress has it.
+    std::vector<teller> tellers;
+  };
   struct underway {
     push_progress progress;
     std::vector<teller> tellers;
@@ -74,13 +80,12 @@ struct controller::impl {
   ack_pace pace;
   peer_names names;
   std::deque<waiting> queue;
-  std::set<order_id> queued;
   bool is_appending = false;
   bool is_lost = false;
   bool is_started = false;
   std::map<order_id, underway> pushes;
   outcomes answered;
-  std::map<order_id, std::vector<teller>> early;  ///< For orders that are in the queue.
+  std::map<order_id, early_order> early;
   wall_time beacon_base;
   instant beacon_start;
   instant beacon_due;
@@ -110,6 +115,7 @@ struct controller::impl {
   // ---- how they go
   void advance(const order_id& id);
   void tell(underway& what, bool is_urgent);
+  void tell_early() const;
 
   // ---- from below
   void on_hello(const peer_id& from, const hello& what);

@@ -84,9 +84,14 @@ void controller::impl::on_query(const peer_id& from, const query& what) {
   } else if (what.what.starts_with(outcome_query)) {
     const auto id = parse_order_id(std::string_view(what.what).substr(outcome_query.size()));
     const auto under_way = id ? pushes.find(*id) : pushes.end();
+    const auto not_yet = id ? early.find(*id) : early.end();
     std::optional<progress> found;
     if (under_way != pushes.end()) {
       found = under_way->second.progress.report(members, clock);
+    } else if (not_yet != early.end()) {
+      found.emplace();
+      found->id = *id;
+      found->state = not_yet->second.state;
     } else if (id) {
       found = answered.find(*id, state);
     }

@@ -15,6 +15,13 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t max_waiting_orders = 10'000;
 
+/// As it is told before any node has heard of the order.
+std::string state_of(const order& what) {
+  const bool is_two_step = std::holds_alternative<release_order>(what.body) ||
+                           std::holds_alternative<rollback_order>(what.body);
+  return is_two_step ? "preparing" : "applying";
+}
+
 }  // namespace
 
 signed_order controller::impl::own_order(std::string app, order_body body) const {
@@ -83,8 +90,8 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
     known->second.tellers.back()(known->second.progress.report(members, now));
     return;
   }
-  if (queued.contains(id)) {
-    early[id].push_back(std::move(tell));
+  if (const auto known = early.find(id); known != early.end()) {
+    known->second.tellers.push_back(std::move(tell));
     return;
   }
   if (const auto known = answered.find(id, state)) return tell(*known);
@@ -111,23 +118,18 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
   if (std::holds_alternative<release_order>(decoded->body)) {
     if (auto synced = blobs.flush(); !synced) return refuse(synced.error());
   }
-  queued.insert(id);
-  early[id].push_back(std::move(tell));
+  early[id] = {state_of(*decoded), {std::move(tell)}};
   waiting entry;
   entry.make = [what] { return what; };
   entry.is_genuine = true;
   entry.fail = [this, id, taken = *decoded](const refusal& why) {
     const progress outcome = refused_order(id, why);
     if (stays_refused(taken, why)) answered.keep(outcome);
-    queued.erase(id);
-    const auto tellers = std::move(early[id]);
-    early.erase(id);
+    const auto tellers = std::move(early.extract(id).mapped().tellers);
     for (const teller& one : tellers) one(outcome);
   };
   entry.done = [this, id](const order& taken, const change& in) {
-    queued.erase(id);
-    auto tellers = std::move(early[id]);
-    early.erase(id);
+    auto tellers = std::move(early.extract(id).mapped().tellers);
     if (is_lost) {
       // The promotion of another node, by which we lead no more: the last that is in our log.
       progress outcome;

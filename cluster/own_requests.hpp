@@ -45,6 +45,7 @@ class own_requests {
   void ask_again();
   void tick(instant now);
   [[nodiscard]] instant next_tick() const;
+  [[nodiscard]] bool is_idle() const noexcept { return open_.empty(); }
   /// Nobody will answer any more.
   void end(const std::string& why);
 

@@ -92,6 +92,7 @@ bool second_copies::on_message(const peer_id& from, const message& what, instant
 void second_copies::tick(instant now) {
   now_ = now;
   for (auto& [peer, one] : ways_) one->asks.tick(now);
+  std::erase_if(ways_, [](const auto& one) { return one.second->asks.is_idle(); });
 }
 
 instant second_copies::next_tick() const {
