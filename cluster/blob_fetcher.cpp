@@ -15,6 +15,8 @@ constexpr auto first_wait = 500ms;
 constexpr unsigned max_doublings = 3;
 /// Times that a peer may send something else than what the name says.
 constexpr std::size_t damaged_tries = 2;
+/// Of a content that comes with an announcement before it is wanted.
+constexpr std::uint64_t max_unasked_bytes = 1024 * 1024;
 constexpr std::uint64_t max_bytes_at_once = 2 * 1024 * 1024;
 
 /// Of a piece at most; a size that nobody has said is taken for that.
@@ -102,7 +104,7 @@ void blob_fetcher::offer(const sent_blob& blob) {
   if (blobs_.has(blob.name)) return;
   const auto found = wanted_.find(blob.name);
   const auto content = decompress(
-      blob.compressed, found != wanted_.end() ? found->second.size : 64 * inline_blob_bytes);
+      blob.compressed, found != wanted_.end() ? found->second.size : max_unasked_bytes);
   // What came unasked and does not fit is fetched if it is needed.
   if (!content || !blobs_.put(blob.name, *content)) return;
   if (found != wanted_.end()) finish(blob.name, {});

@@ -23,6 +23,8 @@ class blob_source {
  public:
   virtual ~blob_source() = default;
   [[nodiscard]] virtual bool has(const digest& name) const = 0;
+  /// has(), for who tells another that it need not send it: it is not swept before the order comes.
+  [[nodiscard]] virtual bool keeps(const digest& name) const { return has(name); }
   [[nodiscard]] virtual tl::expected<std::string, refusal> get(const digest& name) const = 0;
   /// Verified.
   [[nodiscard]] virtual tl::expected<void, refusal> put(const digest& name,

@@ -224,7 +224,7 @@ struct snapshot_codec {
     std::vector<finished> list;
     if constexpr (Wire::reads) {
       wire.list("finished", list, cluster_state::kept_outcomes, one_of);
-      // And for those that follow: all nodes would make room at the same change.
+      // And for some that follow: all nodes make more room at the same change.
       state.seqs_.reserve(list.size() + list.size() / 2);
       for (finished& one : list) {
         if (!state.seqs_.emplace(one.id, one.seq).second) return wire.fail("finished");

@@ -53,7 +53,7 @@ struct controller::impl {
     std::function<void(const order&, const change&)> done;
     bool is_genuine = false;
   };
-  /// One that is not in the log yet: the disk is slow, or its contents are on their way to another
+  /// One that is not in the log yet: etcd is slow, or its contents are on their way to another
   /// controller.
   struct early_order {
     std::string state;  ///< As progress has it.

@@ -178,7 +178,7 @@ void controller::on_message(const peer_id& from, message what, instant now) {
   } else if (const auto* list = std::get_if<missing_blobs>(&what)) {
     missing_answer answer{list->ask, {}};
     for (const digest& name : list->names) {
-      if (!self.blobs.has(name)) answer.names.push_back(name);
+      if (!self.blobs.keeps(name)) answer.names.push_back(name);
     }
     self.lower.send(from, answer);
   } else if (std::holds_alternative<missing_answer>(what) ||

@@ -52,7 +52,7 @@ std::optional<refusal> controller::impl::lacks(const order& what) const {
   const auto files = manifest::decode(*bytes);
   if (!files) return files.error();
   for (const manifest_file& file : files->files) {
-    if (!blobs.has(file.content)) {
+    if (!blobs.keeps(file.content)) {
       return refusal{.errc = refusal_errc::missing,
                      .reason = "the content of \"" + file.path + "\" was not sent",
                      .file = file.path};

@@ -2,7 +2,6 @@
 #include "cluster/follower_impl.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace troupe::cluster {
 namespace {
@@ -146,7 +145,7 @@ message follower::impl::lacking(const missing_blobs& asked) {
   }
   missing_answer answer{asked.ask, {}};
   for (const digest& name : asked.names) {
-    if (!blobs.has(name)) answer.names.push_back(name);
+    if (!blobs.keeps(name)) answer.names.push_back(name);
   }
   return answer;
 }
@@ -163,17 +162,7 @@ void follower::impl::show_promotion() {
   if (auto proof = proof_of(state)) upper.send(*proof);
 }
 
-/// All nodes hear a beacon at the same time: where it tells nothing new, they verify and answer it one
-/// after the other, and a change that comes with it does not wait for that.
-void follower::impl::on_beacon(beacon what, instant now) {
-  const bool is_news = what.at != state.at() || what.controller != state.controller() ||
-                       !trouble.empty() || !is_greeted || !heard;
-  if (is_news) return read_beacon(what, now);
-  if (beat_due == instant::max()) beat_due = now + beat_delay;
-  unread.emplace(std::move(what), now);
-}
-
-void follower::impl::read_beacon(const beacon& what, instant came) {
+void follower::impl::on_beacon(const beacon& what, instant now) {
   const position& at = state.at();
   if (what.at.epoch < at.epoch) {
     // It does not know yet that another leads.
@@ -186,17 +175,18 @@ void follower::impl::read_beacon(const beacon& what, instant came) {
   if (is_genuine(what)) {
     // An older one is held back or played again. After a silence it may be that the controller was
     // started anew, with another clock.
-    if (heard_time && what.time <= *heard_time && heard && came - *heard <= silence) return;
+    if (heard_time && what.time <= *heard_time && heard && now - *heard <= silence) return;
     heard_time = what.time;
-    heard = came;
+    heard = now;
     is_proven = true;
     heard_at = what.at;
-    beat_due = came + beat_delay;
+    // All nodes hear it at the same time: their answers need not all come together.
+    beat_due = now + beat_delay;
     if (what.at == at) {
       lacks = false;
       if (trouble.empty()) set_trouble({});
       // A beacon that comes before the welcome has shown all that there was to ask for.
-      if (!asking.is_asking()) say_hello(came);
+      if (!asking.is_asking()) say_hello(now);
       return;
     }
     if (what.at.is_before(at)) return;  // it was on its way while a change overtook it
@@ -204,7 +194,7 @@ void follower::impl::read_beacon(const beacon& what, instant came) {
     return;
   }
   lacks = true;
-  look_after(came);
+  look_after(now);
 }
 
 void follower::impl::on_announcement(announcement what, instant now) {
@@ -330,7 +320,6 @@ void follower::on_link(bool up, instant now, std::chrono::milliseconds took) {
   self.is_greeted = false;
   self.hello_due = instant::max();
   self.beat_due = instant::max();
-  self.unread.reset();
   self.asking.reset();
   self.other.reset();
   self.linked = now;
@@ -344,8 +333,8 @@ void follower::on_announced(std::string_view topic, message what, instant now) {
   impl& self = *impl_;
   if (auto* change = std::get_if<announcement>(&what)) {
     self.on_announcement(std::move(*change), now);
-  } else if (auto* sign = std::get_if<beacon>(&what)) {
-    self.on_beacon(std::move(*sign), now);
+  } else if (const auto* sign = std::get_if<beacon>(&what)) {
+    self.on_beacon(*sign, now);
   } else if (std::holds_alternative<welcome>(what)) {
     self.is_proven = true;
     self.look_after(now);
@@ -408,11 +397,6 @@ void follower::tick(instant now) {
   self.asking.tick(now);
   self.look_after(now);
   if (self.hello_due <= now) self.say_hello(now);
-  if (self.unread && (self.beat_due <= now || now > self.dead_at())) {
-    self.beat_due = instant::max();
-    const auto [last, came] = *std::exchange(self.unread, {});
-    self.read_beacon(last, came);
-  }
   if (self.beat_due <= now) {
     self.beat_due = instant::max();
     self.upper.send(beat{{self.report()}});

@@ -85,8 +85,6 @@ struct follower::impl {
   instant hello_due = instant::max();
   instant beat_due = instant::max();
   std::chrono::milliseconds beat_delay;
-  /// A beacon that says what we know, and when it came: it is verified when it is answered.
-  std::optional<std::pair<beacon, instant>> unread;
   std::optional<instant> heard;         ///< A genuine beacon.
   std::optional<wall_time> heard_time;  ///< What it said; an older one is a replay.
   position heard_at;
@@ -125,8 +123,7 @@ struct follower::impl {
   void flush();
 
   // ---- from above
-  void on_beacon(beacon what, instant now);
-  void read_beacon(const beacon& what, instant came);
+  void on_beacon(const beacon& what, instant now);
   void on_announcement(announcement what, instant now);
   void on_changes(changes what, instant now);
   void on_snapshot(const snapshot_piece& piece, instant now);

@@ -8,7 +8,7 @@
 namespace troupe::cluster {
 namespace {
 
-/// Text seldom shrinks below a tenth.
+/// Of all together, since to find out takes compressing them; text seldom shrinks below a tenth.
 constexpr std::uint64_t max_plain_bytes = 10 * inline_blob_bytes;
 
 std::vector<manifest_file> files_of(const blob_source& blobs, const digest& name) {
@@ -47,9 +47,10 @@ std::vector<sent_blob> inline_blobs(const order& what, const change& in, const c
   if (const digest* parent = parent_of(state, what, in.release)) {
     for (const manifest_file& file : files_of(blobs, *parent)) known.insert(file.content);
   }
+  std::uint64_t left = max_plain_bytes;
   for (const manifest_file& file : files_of(blobs, release->manifest)) {
-    if (room == 0) break;
-    if (file.size > max_plain_bytes || !known.insert(file.content).second) continue;
+    if (file.size > left || !known.insert(file.content).second) continue;
+    left -= file.size;
     add(file.content);
   }
   return result;

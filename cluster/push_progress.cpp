@@ -13,10 +13,6 @@ constexpr auto first_repeat = 100ms;
 /// A controller needs its time to reach all, and what is repeated meanwhile makes it longer.
 constexpr auto a_node_needs = 1ms;
 constexpr auto longest_repeat = 1'000ms;
-
-std::chrono::milliseconds before_first_repeat(std::size_t nodes) {
-  return std::clamp<std::chrono::milliseconds>(nodes * a_node_needs, first_repeat, longest_repeat);
-}
 /// For acknowledgements of a swap or of a change of one step.
 constexpr auto apply_deadline = 10s;
 
@@ -45,13 +41,19 @@ push_progress::push_progress(const order& what, const change& in, bool is_two_st
 
 void push_progress::begin(const change& what, instant now) {
   present_ = what;
+  due_ = static_cast<std::size_t>(
+      std::count_if(nodes_.begin(), nodes_.end(), [](const auto& one) { return one.second.is_due; }));
   has_repeated_ = false;
-  repeat_after_ = first_repeat;
-  repeat_at_ = now + before_first_repeat(nodes_.size());
+  repeat_after_ = before_repeat();
+  repeat_at_ = now + repeat_after_;
   repeat_by_ = now + longest_repeat;
   answered_ = 0;
   progress_at_ = pause_began_ = now;
   look_again_ = instant::max();
+}
+
+std::chrono::milliseconds push_progress::before_repeat() const {
+  return std::clamp<std::chrono::milliseconds>(due_ * a_node_needs, first_repeat, longest_repeat);
 }
 
 double push_progress::ms_since_begin(instant now) const {
@@ -235,13 +237,13 @@ void push_progress::activated(const change& by, const selector& to, const member
   const bool is_canary = step_ == step::preparing && to != to_;
   step_ = is_canary ? step::canary : step::activating;
   step_ends_ = now + apply_deadline;
-  begin(by, now);
   for (auto& [name, one] : nodes_) {
     const membership::node* known = members.find(name);
     one.is_due = known != nullptr && to.matches(name, known->report.labels);
     if (is_canary && one.is_due) has_canaries_ = true;
     if (one.is_due && one.state == node_outcome::refused) one.state = node_outcome::waiting;
   }
+  begin(by, now);
 }
 
 void push_progress::aborted(std::string reason) {
@@ -264,7 +266,10 @@ bool push_progress::acknowledge(const acknowledgement& ack, instant now) {
     one.reason = ack.reason;
     has_refusal_ = true;
     // Of a canary decide() has to see it still.
-    if (step_ != step::canary) one.is_due = false;
+    if (step_ != step::canary) {
+      one.is_due = false;
+      --due_;
+    }
     return true;
   }
   const ack_step expected = step_ == step::preparing  ? ack_step::ready
@@ -274,10 +279,10 @@ bool push_progress::acknowledge(const acknowledgement& ack, instant now) {
   one.is_due = false;
   one.reason.clear();
   ++answered_;
+  --due_;
   // While others answer, those that have not are no later than the machines are busy: to repeat it to
   // hundreds of them would keep these busy for longer.
-  const instant then =
-      std::min(now + before_first_repeat(nodes_.size() - answered_), repeat_by_);
+  const instant then = std::min(now + before_repeat(), repeat_by_);
   repeat_at_ = has_repeated_ ? std::max(repeat_at_, then) : then;
   if (is_value_) {
     // What comes together was late together.

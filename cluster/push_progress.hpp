@@ -90,6 +90,7 @@ class push_progress {
   [[nodiscard]] selector canaries(const membership& members, instant now) const;
   [[nodiscard]] std::string first_refusal() const;
   void begin(const change& what, instant now);
+  [[nodiscard]] std::chrono::milliseconds before_repeat() const;
   [[nodiscard]] double ms_since_begin(instant now) const;
 
   order_id id_;
@@ -105,7 +106,8 @@ class push_progress {
   change present_;
   std::map<std::string, node> nodes_;
   ack_pace& pace_;
-  std::size_t answered_ = 0;  ///< Acknowledgements of the present change.
+  std::size_t due_ = 0;       ///< Nodes that have the present change to answer.
+  std::size_t answered_ = 0;  ///< Acknowledgements of it.
   instant progress_at_;       ///< The last one of these.
   instant pause_began_;       ///< The last one before those that came with it.
   instant look_again_ = instant::max();  ///< Whether the rest is late.

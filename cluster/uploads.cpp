@@ -7,7 +7,7 @@ namespace troupe::cluster {
 
 put_answer uploads::take(const peer_id& from, const put_blob& piece) {
   put_answer answer{piece.ask, piece.name, {}};
-  if (blobs_.has(piece.name)) return answer;
+  if (blobs_.keeps(piece.name)) return answer;
   const key name{from, piece.name};
   auto found = begun_.find(name);
   if (piece.offset == 0 && found != begun_.end()) {

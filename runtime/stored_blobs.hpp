@@ -25,9 +25,11 @@ class stored_blobs final : public cluster::blob_source {
   explicit stored_blobs(cluster::blob_store& blobs)
       : blobs_(blobs), held_(blobs.keep_all()), last_use_(clock::now()) {}
 
-  /// Who is told that it is here does not send it: it stays as if it had come now.
-  [[nodiscard]] bool has(const cluster::digest& name) const override {
-    keep();
+  [[nodiscard]] bool has(const cluster::digest& name) const override { return blobs_.has(name); }
+  /// As if it had come now.
+  [[nodiscard]] bool keeps(const cluster::digest& name) const override {
+    if (!blobs_.has(name)) return false;
+    hold();
     return blobs_.has(name);
   }
   [[nodiscard]] tl::expected<std::string, cluster::refusal> get(
@@ -36,7 +38,7 @@ class stored_blobs final : public cluster::blob_source {
   }
   [[nodiscard]] tl::expected<void, cluster::refusal> put(const cluster::digest& name,
                                                          std::string_view content) override {
-    keep();
+    hold();
     return blobs_.put(name, content);
   }
   [[nodiscard]] tl::expected<void, cluster::refusal> flush() override { return blobs_.flush(); }
@@ -50,7 +52,7 @@ class stored_blobs final : public cluster::blob_source {
   }
 
  private:
-  void keep() const {
+  void hold() const {
     const std::lock_guard lock(mutex_);
     if (!held_) held_ = blobs_.keep_all();
     last_use_ = clock::now();

@@ -58,11 +58,19 @@ std::uint16_t two_free_ports() {
 std::vector<pid_t> children() {
   std::vector<pid_t> all;
   std::error_code error;
-  for (const auto& thread : fs::directory_iterator("/proc/self/task", error)) {
-    std::ifstream list(thread.path() / "children");
+  for (fs::directory_iterator thread("/proc/self/task", error), end; !error && thread != end;
+       thread.increment(error)) {
+    std::ifstream list(thread->path() / "children");
     for (pid_t pid = 0; list >> pid;) all.push_back(pid);
   }
   return all;
+}
+
+/// Whether a process, of those that this one has inherited too, serves that folder.
+bool serves(pid_t pid, const std::string& folder) {
+  std::string words;
+  std::getline(std::ifstream("/proc/" + std::to_string(pid) + "/cmdline"), words);
+  return words.find(folder) != std::string::npos;
 }
 
 /// The processes and the folder; their end is its end. Its functions may be called from two threads.
@@ -99,7 +107,7 @@ class company {
       execv("/proc/self/exe", pointers.data());
       _exit(127);
     }
-    started_ = pid;
+    if (pid > 0) nodes_.insert(started_ = pid);
     return pid > 0;
   }
 
@@ -112,7 +120,10 @@ class company {
       {
         const std::lock_guard lock(mutex_);
         if (has_ended_) return false;
-        if (waitpid(started_, nullptr, WNOHANG) == started_) return false;
+        if (waitpid(started_, nullptr, WNOHANG) == started_) {
+          nodes_.erase(started_);
+          return false;
+        }
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -126,10 +137,16 @@ class company {
     const auto most = clock::now() + end_within;
     std::set<pid_t> told;
     for (;;) {
-      pid_t ended = 0;
-      while ((ended = waitpid(-1, nullptr, WNOHANG)) > 0) told.erase(ended);
-      if (ended < 0) break;  // There are no more.
+      for (pid_t ended = 0; (ended = waitpid(-1, nullptr, WNOHANG)) > 0;) {
+        nodes_.erase(ended);
+        told.erase(ended);
+      }
+      std::set<pid_t> left = nodes_;
       for (const pid_t pid : children()) {
+        if (serves(pid, folder_)) left.insert(pid);
+      }
+      if (left.empty()) break;
+      for (const pid_t pid : left) {
         if (told.insert(pid).second) kill(pid, SIGTERM);
         if (clock::now() > most) kill(pid, SIGKILL);
       }
@@ -149,7 +166,8 @@ class company {
  private:
   const std::string folder_;
   std::mutex mutex_;  ///< Guards what follows.
-  pid_t started_ = 0;  ///< The last one.
+  pid_t started_ = 0;      ///< The last one.
+  std::set<pid_t> nodes_;  ///< Started here, and not ended.
   bool has_ended_ = false;
 };
 

@@ -85,7 +85,7 @@ void progress_display::show(const std::string& heading, const nlohmann::ordered_
   if (!shows_) return;
   const bool is_last = news["done"].get<bool>();
   // Refused before any node heard of it: there are no steps to show.
-  if (is_last && lines_ == 0 && news["nodes"].empty() && news.contains("error")) return;
+  if (news["nodes"].empty() && (!is_last || (lines_ == 0 && news.contains("error")))) return;
   if (!is_terminal_) {
     if (is_last) say(text_of(heading, news, false));
     return;

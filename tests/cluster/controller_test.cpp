@@ -15,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A log whose disk takes its time.
+/// A log that takes its time, as that in etcd.
 class slow_log final : public memory_log {
  public:
   void append(const change& next, appended done) override {
@@ -63,7 +63,9 @@ TEST(controller, who_orders_hears_each_second_that_the_order_is_not_in_the_log_y
   one.on_message(h.node_curve("a"), query{7, std::string(outcome_query) + text(what.id)}, begun + 3s);
   const auto* answer = below.sent.empty() ? nullptr : std::get_if<query_answer>(&below.sent.back());
   ASSERT_NE(answer, nullptr);
-  EXPECT_FALSE(answer->text.empty());
+  const auto told = decode_message(answer->text);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(std::get<progress>(*told), heard.back());
   log.is_slow = false;
   std::exchange(log.waiting, nullptr)();
   ASSERT_EQ(heard.size(), 4U);

@@ -303,7 +303,7 @@ TEST(cluster_scenario, an_old_announcement_played_again_does_nothing) {
   expect_sound(world);
 }
 
-TEST(cluster_scenario, a_forged_beacon_that_says_nothing_new_keeps_no_node_content) {
+TEST(cluster_scenario, a_forged_beacon_makes_no_node_current) {
   simulation world({.nodes = 2, .has_keys = true});
   begin(world);
   world.filter = [](const std::string&, const std::string& to, const message& what) {

@@ -455,6 +455,20 @@ TEST(cluster, up_ends_what_has_taken_over_from_its_nodes_too) {
   EXPECT_FALSE(std::filesystem::exists(nodes[1].data));
 }
 
+TEST(cluster, up_ends_no_process_that_it_did_not_start) {
+  process up({"/bin/sh", "-c", "sleep 600 >/dev/null 2>&1 & echo \"other $!\"; exec \"$0\" \"$@\"",
+              binary_under_test(), "cluster", "up", "1",
+              (source_folder() / "examples/hello").string(), "--shards", "1"});
+  ASSERT_TRUE(is_up(up)) << up.out() << up.err();
+  std::istringstream words(up.out());
+  std::string word;
+  pid_t other = 0;
+  ASSERT_TRUE(words >> word >> other);
+  up.signal(SIGINT);
+  EXPECT_EQ(up.wait(), 0);
+  EXPECT_EQ(kill(other, SIGKILL), 0);
+}
+
 TEST(cluster, up_ends_at_ctrl_c_while_it_starts_or_pushes) {
   temp_dir folder;
   const std::string mark = (folder.path() / "loading").string();

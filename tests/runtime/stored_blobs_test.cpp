@@ -45,7 +45,10 @@ TEST_F(contents, that_were_said_to_be_here_stay_too) {
   ASSERT_TRUE(blobs_.put(digest::of("content"), "content"));
   ASSERT_TRUE(blobs_.may_sweep(now_ + later));
   const auto since = store_.free_moment();
-  EXPECT_TRUE(blobs_.has(digest::of("content")));
+  ASSERT_TRUE(since);
+  EXPECT_FALSE(blobs_.keeps(digest::of("another")));
+  EXPECT_TRUE(blobs_.may_sweep(now_ + later)) << "nobody was told of a content";
+  EXPECT_TRUE(blobs_.keeps(digest::of("content")));
   ASSERT_TRUE(store_.sweep({}, since));
   EXPECT_TRUE(blobs_.has(digest::of("content")));
   EXPECT_FALSE(blobs_.may_sweep(now_ + seconds(1)));
