@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A push to real nodes that serve: from the start of `troupe push` until each has answered with the new release."""
+import json
 import pathlib
 import socket
 import statistics
@@ -74,6 +75,10 @@ class Cluster:
             while f"node {name}" not in (line := self.processes[name].stdout.readline()):
                 if not line:
                     sys.exit(f"node {name} does not start: {(self.folder / f'{name}.log').read_text()}")
+        # A push is for those that the controller has heard.
+        asked = ("nodes", "--json", "--node", str(self.folder / "a"))
+        while sum(node["live"] for node in json.loads(self.say(*asked))) < len(NODES):
+            time.sleep(0.05)
         return self
 
     def __exit__(self, *_):
