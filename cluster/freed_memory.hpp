@@ -7,7 +7,7 @@
 //
 // Source   mallopt(3).
 // Thread   any; for the whole process, from the first call on.
-// Called   by cluster/lower_sockets.
+// Called   by cluster/lower_sockets, tests/bench.
 #pragma once
 
 namespace troupe::cluster {

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <deque>
 #include <set>
-#include <utility>
 
 namespace troupe::cluster {
 namespace {
@@ -36,7 +35,6 @@ struct relay::impl {
        upper_link& above)
       : how(std::move(given)),
         own(node),
-        log(log),
         lower(below),
         upper(above),
         history(log),
@@ -56,7 +54,6 @@ struct relay::impl {
 
   options how;
   const follower& own;
-  change_log& log;
   lower_links& lower;
   upper_link& upper;
   history_server history;
@@ -78,7 +75,6 @@ struct relay::impl {
   std::map<std::uint64_t, instant> repeated;  ///< When a change, by seq, was last said again.
   std::map<std::string, std::string> curves;  ///< Members' keys: who goes is cut.
   position curves_at;
-  std::uint64_t epoch = own.state().at().epoch;  ///< That those below know of.
   instant clock;
 
   void say(log_level level, std::string_view line) const {
@@ -96,7 +92,6 @@ struct relay::impl {
   void send_acks();
   void send_beats();
   void cut_those_gone();
-  void show_epoch();
 };
 
 template <class Message>
@@ -329,14 +324,6 @@ void relay::on_gone(const peer_id& who, instant now) {
   impl_->contents.forget(who);
 }
 
-/// Those below would learn of a history that was taken in place of another with the next beacon only.
-void relay::impl::show_epoch() {
-  const position& at = own.state().at();
-  if (std::exchange(epoch, at.epoch) == at.epoch) return;
-  const auto last = log.read(at.seq - 1, 1);
-  if (last && !last->empty()) lower.announce(topic_changes, announcement{last->front(), {}});
-}
-
 void relay::tick(instant now) {
   impl& self = *impl_;
   self.clock = now;
@@ -344,7 +331,6 @@ void relay::tick(instant now) {
   if (self.beats_due <= now) self.send_beats();
   self.contents.tick(now);
   self.cut_those_gone();
-  self.show_epoch();
   std::erase_if(self.handed_up, [now](const auto& one) { return one.second.until <= now; });
 }
 

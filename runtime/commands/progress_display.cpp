@@ -84,7 +84,7 @@ std::string progress_display::text_of(const std::string& heading,
 void progress_display::show(const std::string& heading, const nlohmann::ordered_json& news) {
   if (!shows_) return;
   const bool is_last = news["done"].get<bool>();
-  // Refused before any node heard of it: there are no steps to show.
+  // Before any node has heard of it there are no steps to show.
   if (news["nodes"].empty() && (!is_last || (lines_ == 0 && news.contains("error")))) return;
   if (!is_terminal_) {
     if (is_last) say(text_of(heading, news, false));

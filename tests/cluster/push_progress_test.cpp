@@ -10,9 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A value on its way to so many live nodes.
+/// A value, or what is done in two steps, on its way to so many live nodes.
 struct value_to : history {
-  explicit value_to(unsigned count) {
+  explicit value_to(unsigned count, bool is_two_step = false) {
     history::begin();
     take(config_order{.key = "limit", .value = "1"}, admin);
     for (unsigned i = 0; i < count; ++i) {
@@ -20,7 +20,7 @@ struct value_to : history {
       who.name = "n" + std::to_string(i);
       members.hear(who, who.name, begun, wall_time());
     }
-    push.emplace(last, state_change(), false, selector(), push_policy(), members, pace, begun);
+    push.emplace(last, state_change(), is_two_step, selector(), push_policy(), members, pace, begun);
   }
   void acknowledge(unsigned node, instant at) {
     EXPECT_TRUE(push->acknowledge({"n" + std::to_string(node), last.id, ack_step::applied,
@@ -56,6 +56,25 @@ TEST(push_progress, many_nodes_get_the_time_that_a_controller_needs_for_them) {
   for (unsigned i = 0; i < 350; ++i) h.acknowledge(i, h.begun + 399ms);
   EXPECT_TRUE(h.push->to_repeat(h.begun + 498ms).empty());
   EXPECT_EQ(h.push->to_repeat(h.begun + 499ms).size(), 50U);
+}
+
+TEST(push_progress, few_canaries_among_many_nodes_are_few) {
+  value_to h(400, true);
+  const selector canary{.labels = {}, .percent = 5, .salt = "s"};
+  change by = h.state_change();
+  ++by.seq;
+  h.push->activated(by, canary, h.members, h.begun + 1s);
+  EXPECT_TRUE(h.push->to_repeat(h.begun + 1s + 99ms).empty());
+  const auto late = h.push->to_repeat(h.begun + 1s + 100ms);
+  EXPECT_FALSE(late.empty());
+  EXPECT_LT(late.size(), 60U);
+}
+
+TEST(push_progress, what_many_nodes_do_slowly_is_not_repeated_sooner_the_second_time) {
+  value_to h(400);
+  EXPECT_EQ(h.push->to_repeat(h.begun + 400ms).size(), 400U);
+  EXPECT_TRUE(h.push->to_repeat(h.begun + 1199ms).empty());
+  EXPECT_EQ(h.push->to_repeat(h.begun + 1200ms).size(), 400U);
 }
 
 TEST(push_progress, nobody_waits_longer_than_a_second_for_a_repeat) {

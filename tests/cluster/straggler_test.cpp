@@ -2,7 +2,7 @@
 //
 // A node that hangs holds up nobody's values, and one that is only later than the others is waited
 // for.
-#include "tests/cluster/simulation.hpp"
+#include "tests/cluster/scenario.hpp"
 
 #include "cluster/ack_pace.hpp"
 
@@ -55,12 +55,6 @@ void slow_down(simulation& world, const std::string& node, milliseconds by) {
     world.after(by, [&world, from, to, what] { world.deliver(from, to, what); });
     return false;
   };
-}
-
-void expect_sound(simulation& world) {
-  world.filter = nullptr;
-  world.converge();
-  for (const std::string& problem : world.problems()) ADD_FAILURE() << problem;
 }
 
 TEST(cluster_straggler, a_value_does_not_wait_for_a_node_that_hangs) {
