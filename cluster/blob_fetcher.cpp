@@ -29,10 +29,15 @@ std::uint64_t expected_bytes(std::uint64_t size) {
 blob_fetcher::blob_fetcher(options how, blob_source& blobs) : how_(std::move(how)), blobs_(blobs) {}
 
 void blob_fetcher::peers(std::vector<peer_id> all) {
+  if (all.empty()) all.emplace_back();
+  if (all == peers_) return;
   peers_ = std::move(all);
-  if (peers_.empty()) peers_.emplace_back();
   first_peer_ = 0;
-  for (auto& [name, what] : wanted_) what.peer = 0;
+  for (auto& [name, what] : wanted_) {
+    what.peer = 0;
+    what.gone = 0;
+    what.silences = 0;
+  }
 }
 
 void blob_fetcher::want(const digest& name, std::uint64_t size, instant now) {

@@ -33,7 +33,8 @@ struct controller::impl {
         lower(links),
         state(how.root),
         history(kept),
-        served({.ask = [this](const peer_id& to, const message& what) { lower.send(to, what); },
+        served({.sources = [this] { return members.sources(how.name, max_sources, clock); },
+                .ask = [this](const peer_id& to, const message& what) { lower.send(to, what); },
                 .next_ask = [this] { return ++asks; },
                 .answer = [this](const peer_id& to, const message& what) { lower.send(to, what); }},
                contents),
@@ -43,6 +44,9 @@ struct controller::impl {
 
   /// Progress to who ordered, at most so often unless a step is over.
   static constexpr std::chrono::milliseconds progress_every{50};
+  /// Nodes that are asked for a content that is not here: a controller which took over knows the
+  /// history, and ran only some of it.
+  static constexpr std::size_t max_sources = 32;
 
   using teller = std::function<void(const progress&)>;
   /// An order on its way into the log. Those of people are made when they come, those of the
@@ -122,7 +126,6 @@ struct controller::impl {
   void on_beat(const peer_id& from, beat what);
   void on_acks(const peer_id& from, const acknowledgements& what);
   void on_query(const peer_id& from, const query& what);
-  [[nodiscard]] std::vector<peer_id> sources() const;
   [[nodiscard]] std::map<std::string, peer_id> heirs() const;
   void deny(const peer_id& from, std::uint64_t ask, std::string reason);
   void send_beacon();

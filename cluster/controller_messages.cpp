@@ -10,8 +10,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto beacon_every = 1s;
-/// Nodes that are asked for a content that is not here.
-constexpr std::size_t max_sources = 32;
 
 }  // namespace
 
@@ -104,17 +102,6 @@ void controller::impl::on_query(const peer_id& from, const query& what) {
   lower.send(from, answer);
 }
 
-/// Who may have a content that a controller which took over has not: it knows the history, and ran
-/// only some of it.
-std::vector<peer_id> controller::impl::sources() const {
-  std::set<peer_id> result;
-  for (const auto& [name, one] : members.all()) {
-    if (result.size() == max_sources) break;
-    if (name != how.name && members.is_live(name, clock)) result.insert(one.via);
-  }
-  return {result.begin(), result.end()};
-}
-
 /// The live ones of those that may lead when this one is gone, by their own links.
 std::map<std::string, peer_id> controller::impl::heirs() const {
   std::map<std::string, peer_id> result;
@@ -168,9 +155,9 @@ void controller::on_message(const peer_id& from, message what, instant now) {
   } else if (const auto* whole = std::get_if<fetch_snapshot>(&what)) {
     self.lower.send(from, self.history.answer(*whole));
   } else if (const auto* content = std::get_if<fetch_blob>(&what)) {
-    self.served.on_fetch(from, {*content}, self.sources(), now);
+    self.served.on_fetch(from, {*content}, now);
   } else if (const auto* some = std::get_if<fetch_blobs>(&what)) {
-    self.served.on_fetch(from, some->list, self.sources(), now);
+    self.served.on_fetch(from, some->list, now);
   } else if (const auto* several = std::get_if<blob_pieces>(&what)) {
     for (const blob_piece& one : several->list) self.served.on_piece(one, now);
   } else if (const auto* found = std::get_if<blob_piece>(&what)) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/membership.hpp"
 
+#include <algorithm>
+
 namespace troupe::cluster {
 
 void membership::hear(node_report report, const peer_id& via, instant now, wall_time wall) {
@@ -43,6 +45,27 @@ std::vector<const membership::node*> membership::live(const selector& who, insta
   std::vector<const node*> result;
   for (const auto& [name, one] : nodes_) {
     if (now - one.heard <= live_for && who.matches(name, one.report.labels)) result.push_back(&one);
+  }
+  return result;
+}
+
+std::vector<peer_id> membership::sources(std::string_view but, std::size_t most,
+                                         instant now) const {
+  std::map<std::map<std::string, std::uint32_t>, std::vector<const node*>> by_releases;
+  for (const auto& [name, one] : nodes_) {
+    if (name != but && now - one.heard <= live_for) by_releases[one.report.active].push_back(&one);
+  }
+  std::vector<peer_id> result;
+  for (std::size_t turn = 0; result.size() < most; ++turn) {
+    bool is_last_turn = true;
+    for (const auto& [releases, those] : by_releases) {
+      if (turn >= those.size() || result.size() == most) continue;
+      is_last_turn = false;
+      // Many nodes of one relay are one link.
+      const peer_id& via = those[turn]->via;
+      if (std::find(result.begin(), result.end(), via) == result.end()) result.push_back(via);
+    }
+    if (is_last_turn) break;
   }
   return result;
 }

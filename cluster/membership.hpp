@@ -38,6 +38,10 @@ class membership {
   [[nodiscard]] const node* find(const std::string& name) const;
   [[nodiscard]] bool is_live(const std::string& name, instant now) const;
   [[nodiscard]] std::vector<const node*> live(const selector& who, instant now) const;
+  /// Links to at most `most` live nodes other than `but`: of each set of releases that some run, one
+  /// node after the other, since the contents of a release may be only where it runs.
+  [[nodiscard]] std::vector<peer_id> sources(std::string_view but, std::size_t most,
+                                             instant now) const;
   [[nodiscard]] const std::map<std::string, node>& all() const noexcept { return nodes_; }
   [[nodiscard]] std::vector<node_report> reports() const;
 

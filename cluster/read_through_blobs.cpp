@@ -10,6 +10,7 @@ using namespace std::chrono_literals;
 
 constexpr auto content_wait = 30s;
 constexpr auto look_every = 10ms;
+constexpr auto sources_every = 500ms;
 constexpr std::size_t max_waiting = 10'000;
 /// What nobody says the size of.
 constexpr std::uint64_t max_content_bytes = 1u << 30;
@@ -29,23 +30,20 @@ read_through_blobs::read_through_blobs(options how, blob_source& blobs)
                blobs) {}
 
 void read_through_blobs::on_fetch(const peer_id& from, const std::vector<fetch_blob>& asked,
-                                  const std::vector<peer_id>& peers, instant now) {
+                                  instant now) {
   clock_ = now;
   std::vector<fetch_blob> here;
   for (const fetch_blob& one : asked) {
-    if (blobs_.has(one.name) || peers.empty() || waiting_ >= max_waiting) {
+    if (blobs_.has(one.name) || waiting_ >= max_waiting || !wait_for(from, one, now)) {
       here.push_back(one);
-    } else {
-      wait_for(from, one, now);
     }
   }
   for (const message& one : served_.answer(here)) how_.answer(from, one);
-  if (here.size() == asked.size()) return;
-  fetcher_.peers(peers);
-  if (how_.own_first == 0ms) tick(now);
+  if (here.size() < asked.size() && how_.own_first == 0ms) tick(now);
 }
 
-void read_through_blobs::wait_for(const peer_id& from, const fetch_blob& what, instant now) {
+bool read_through_blobs::wait_for(const peer_id& from, const fetch_blob& what, instant now) {
+  if (wanted_.empty() && !look_for_sources(now)) return false;
   content& wanted = wanted_.try_emplace(what.name, content{{}, now}).first->second;
   // Asked again: the newer question is the one that is answered.
   const auto same = std::find_if(wanted.who.begin(), wanted.who.end(),
@@ -56,6 +54,15 @@ void read_through_blobs::wait_for(const peer_id& from, const fetch_blob& what, i
     wanted.who.push_back({from, what, now + content_wait});
     ++waiting_;
   }
+  return true;
+}
+
+bool read_through_blobs::look_for_sources(instant now) {
+  looked_ = now;
+  auto found = how_.sources();
+  if (found.empty()) return false;
+  fetcher_.peers(std::move(found));
+  return true;
 }
 
 bool read_through_blobs::on_piece(const blob_piece& piece, instant now) {
@@ -105,6 +112,8 @@ void read_through_blobs::forget(const peer_id& who) {
 
 void read_through_blobs::tick(instant now) {
   clock_ = now;
+  // Those who have it may have come since: a controller that has just taken over is found by few.
+  if (!wanted_.empty() && now - looked_ >= sources_every) look_for_sources(now);
   for (const auto& [name, wanted] : wanted_) {
     if (now - wanted.since >= how_.own_first) fetcher_.want(name, max_content_bytes, now);
   }

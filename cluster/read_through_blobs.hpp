@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Answers who asks for contents from this node's store; what is not there is fetched first, once for
-// all who ask, and stays: a read-through cache. A relay fetches from above, a controller that took
-// over from the nodes below, which run what it does not.
+// all who ask, and stays: a read-through cache. A relay fetches from above for those below; for the
+// one above, a controller that took over, it and the controller fetch from the nodes below, which run
+// what they do not.
 //
 // Source   docs/cluster.md, "Relays" and "Controllers".
 // Thread   cluster.
@@ -21,7 +22,10 @@ namespace troupe::cluster {
 class read_through_blobs {
  public:
   struct options {
-    std::function<void(const peer_id&, const message&)> ask;  ///< Of who may have it.
+    /// Who may have what is not here; none: only what is here is answered. Called before
+    /// contents are fetched, and every half second meanwhile.
+    std::function<std::vector<peer_id>()> sources;
+    std::function<void(const peer_id&, const message&)> ask;  ///< Of one of those.
     std::function<std::uint64_t()> next_ask;
     std::function<void(const peer_id&, const message&)> answer;
     /// Before it asks for what this node's own follower may be fetching already.
@@ -29,9 +33,7 @@ class read_through_blobs {
   };
   read_through_blobs(options how, blob_source& blobs);
 
-  /// @param peers  who may have it; none: only what is here is answered.
-  void on_fetch(const peer_id& from, const std::vector<fetch_blob>& asked,
-                const std::vector<peer_id>& peers, instant now);
+  void on_fetch(const peer_id& from, const std::vector<fetch_blob>& asked, instant now);
   /// @return whether this asked for it.
   bool on_piece(const blob_piece& piece, instant now);
   void forget(const peer_id& who);
@@ -52,7 +54,9 @@ class read_through_blobs {
     std::vector<waiting> who;
     instant since;
   };
-  void wait_for(const peer_id& from, const fetch_blob& what, instant now);
+  /// @return false: nobody may have it.
+  [[nodiscard]] bool wait_for(const peer_id& from, const fetch_blob& what, instant now);
+  bool look_for_sources(instant now);
   void serve_arrived();
   void drop_late(instant now);
 
@@ -63,6 +67,7 @@ class read_through_blobs {
   std::map<digest, content> wanted_;
   std::size_t waiting_ = 0;
   std::set<digest> failed_;  ///< Those that nobody has.
+  instant looked_;
   instant clock_;
 };
 

@@ -27,6 +27,8 @@ constexpr auto own_first = 200ms;
 constexpr auto asked_for = 120s;
 constexpr std::size_t max_asked = 100'000;
 constexpr std::size_t max_in_message = 500;
+/// Nodes that are asked for a content that the one above looks for.
+constexpr std::size_t max_sources = 32;
 
 }  // namespace
 
@@ -38,12 +40,19 @@ struct relay::impl {
         lower(below),
         upper(above),
         history(log),
-        contents({.ask = [this](const peer_id&, const message& what) { upper.send(what); },
+        contents({.sources = [] { return std::vector<peer_id>{{}}; },
+                  .ask = [this](const peer_id&, const message& what) { upper.send(what); },
                   .next_ask = [this] { return next_ask(); },
                   .answer = [this](const peer_id& to,
                                    const message& what) { lower.send(to, what); },
                   .own_first = own_first},
-                 blobs) {}
+                 blobs),
+        contents_of_nodes(
+            {.sources = [this] { return members.sources(how.name, max_sources, clock); },
+             .ask = [this](const peer_id& to, const message& what) { lower.send(to, what); },
+             .next_ask = [this] { return next_ask(); },
+             .answer = [this](const peer_id&, const message& what) { upper.send(what); }},
+            blobs) {}
 
   struct handed {  ///< A request from below that the one above will answer.
     peer_id from;
@@ -57,7 +66,8 @@ struct relay::impl {
   lower_links& lower;
   upper_link& upper;
   history_server history;
-  read_through_blobs contents;
+  read_through_blobs contents;           ///< For those below, from above.
+  read_through_blobs contents_of_nodes;  ///< For the one above, from below.
   std::uint64_t asks = 0;  ///< The last; 0: none yet.
   membership members;
   peer_names names;
@@ -239,6 +249,14 @@ bool relay::on_answer(const message& what, instant now) {
     while (self.answered.size() > kept_changes) self.answered.erase(self.answered.begin());
     return false;
   }
+  if (const auto* wanted = std::get_if<fetch_blob>(&what)) {
+    self.contents_of_nodes.on_fetch({}, {*wanted}, now);
+    return true;
+  }
+  if (const auto* list = std::get_if<fetch_blobs>(&what)) {
+    self.contents_of_nodes.on_fetch({}, list->list, now);
+    return true;
+  }
   if (const auto* some = std::get_if<blob_pieces>(&what)) {
     // All of one asker: this relay or its node's follower.
     if (some->list.empty() || some->list.front().ask < relay_asks) return false;
@@ -295,13 +313,17 @@ void relay::on_message(const peer_id& from, message what, instant now) {
   } else if (const auto* whole = std::get_if<fetch_snapshot>(&what)) {
     self.lower.send(from, self.history.answer(*whole));
   } else if (const auto* content = std::get_if<fetch_blob>(&what)) {
-    self.contents.on_fetch(from, {*content}, {peer_id()}, now);
+    self.contents.on_fetch(from, {*content}, now);
   } else if (const auto* some = std::get_if<fetch_blobs>(&what)) {
-    self.contents.on_fetch(from, some->list, {peer_id()}, now);
+    self.contents.on_fetch(from, some->list, now);
+  } else if (const auto* piece = std::get_if<blob_piece>(&what)) {
+    self.contents_of_nodes.on_piece(*piece, now);
+  } else if (const auto* pieces = std::get_if<blob_pieces>(&what)) {
+    for (const blob_piece& one : pieces->list) self.contents_of_nodes.on_piece(one, now);
   } else if (auto* missing = std::get_if<missing_blobs>(&what)) {
     self.hand_up(from, std::move(*missing), false);
-  } else if (auto* piece = std::get_if<put_blob>(&what)) {
-    self.hand_up(from, std::move(*piece), false);
+  } else if (auto* part = std::get_if<put_blob>(&what)) {
+    self.hand_up(from, std::move(*part), false);
   } else if (auto* order = std::get_if<submit>(&what)) {
     self.hand_up(from, std::move(*order), true);
   } else if (auto* question = std::get_if<query>(&what)) {
@@ -330,13 +352,15 @@ void relay::tick(instant now) {
   if (self.acks_due <= now) self.send_acks();
   if (self.beats_due <= now) self.send_beats();
   self.contents.tick(now);
+  self.contents_of_nodes.tick(now);
   self.cut_those_gone();
   std::erase_if(self.handed_up, [now](const auto& one) { return one.second.until <= now; });
 }
 
 instant relay::next_tick() const {
   const impl& self = *impl_;
-  instant result = std::min({self.acks_due, self.beats_due, self.contents.next_tick()});
+  instant result = std::min({self.acks_due, self.beats_due, self.contents.next_tick(),
+                             self.contents_of_nodes.next_tick()});
   if (!self.handed_up.empty()) result = std::min(result, self.clock + 1s);
   return result;
 }

@@ -422,6 +422,43 @@ TEST(cluster_scenario, a_controller_that_took_over_fetches_what_it_never_ran) {
   expect_sound(world);
 }
 
+TEST(cluster_scenario, a_content_that_only_nodes_below_a_relay_have_is_found) {
+  simulation world({.leaders = 2, .relays = 1, .nodes = 3, .through_relays = true});
+  begin(world);
+  world.kill("n2");
+  world.run_for(4'000ms);  // nobody waits for it any more
+  selector eu;
+  eu.labels["zone"] = "eu";  // n0 and n2
+  auto& push = world.push("c0", "blog", 7, {}, eu);
+  ASSERT_TRUE(await(world, push));
+  ASSERT_EQ(push.last->state, "active") << push.last->reason;
+  world.kill("c0");
+  world.promote("c1");
+  ASSERT_TRUE(world.run_until([&] { return world.at("c1").leads != nullptr; }, 20'000ms));
+  // As when the relay is a new one.
+  for (const char* name : {"c1", "r0"}) {
+    for (const auto& [content, bytes] : push.blobs) world.at(name).blobs.remove(content);
+  }
+  world.start("n2");
+  EXPECT_TRUE(world.run_until([&] { return world.at("n2").serving["blog"] == 1; }, 20'000ms))
+      << world.at("n2").node->report().problem;
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, a_content_that_nobody_has_any_more_is_said_to_be_gone) {
+  simulation world({.relays = 1, .nodes = 2, .through_relays = true});
+  begin(world);
+  std::optional<bool> is_gone;
+  world.filter = [&](const std::string& from, const std::string&, const message& what) {
+    const auto* piece = std::get_if<blob_piece>(&what);
+    if (from == "r0" && piece != nullptr && piece->ask == 77) is_gone = piece->gone;
+    return true;
+  };
+  world.deliver("n0", "r0", fetch_blob{77, digest::of("what nobody ever sent"), 0});
+  ASSERT_TRUE(world.run_until([&] { return is_gone.has_value(); }, 20'000ms));
+  EXPECT_TRUE(*is_gone);
+}
+
 TEST(cluster_scenario, a_rollback_that_was_refused_stays_refused) {
   simulation world({.nodes = 2});
   begin(world);

@@ -101,6 +101,7 @@ void simulation::send_down(machine& from, const peer_id& to, const message& what
 void simulation::deliver(const std::string& from, const std::string& to, const message& what) {
   machine& there = at(to);
   if (there.leads) there.leads->on_message(at(from).peer(), what, now_);
+  if (there.relays) there.relays->on_message(at(from).peer(), what, now_);
 }
 
 void simulation::cut_peer(machine& from, const peer_id& who) {
