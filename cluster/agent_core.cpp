@@ -143,7 +143,8 @@ void agent_core::follow(instant now) {
       },
       [this] {
         if (upper_) upper_->connect_anew();
-      });
+      },
+      [this] { return upper_ ? upper_->server_key() : std::string_view(); });
   upper_socket::options how;
   how.node = how_.name;
   if (keys_.has_keys) how.keys = keys_.links;

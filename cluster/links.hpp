@@ -68,6 +68,9 @@ class upper_link {
   virtual void send(const message& what) = 0;
   /// Takes the link down and up again, perhaps to another of the addresses that it knows.
   virtual void connect_anew() = 0;
+  /// Of the message that is being handled: the CURVE key that who sent it has proven to have. Empty:
+  /// none.
+  [[nodiscard]] virtual std::string_view server_key() const { return {}; }
 };
 
 }  // namespace troupe::cluster

@@ -82,15 +82,21 @@ class switched_link final : public upper_link {
   void connect_anew() override {
     if (anew_) anew_();
   }
-  void lead_to(std::function<void(const message&)> to, std::function<void()> anew) {
+  [[nodiscard]] std::string_view server_key() const override {
+    return server_key_ ? server_key_() : std::string_view();
+  }
+  void lead_to(std::function<void(const message&)> to, std::function<void()> anew,
+               std::function<std::string_view()> server_key = {}) {
     to_ = std::move(to);
     anew_ = std::move(anew);
+    server_key_ = std::move(server_key);
   }
 
  private:
   std::function<void(message&)> before_;  ///< Puts in what the follower does not know of itself.
   std::function<void(const message&)> to_;
   std::function<void()> anew_;
+  std::function<std::string_view()> server_key_;
 };
 
 }  // namespace troupe::cluster

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/lower_sockets.hpp"
 
+#include "cluster/topic_frame.hpp"
+
 #include "cluster/address_filter.hpp"
 #include "cluster/freed_memory.hpp"
 
@@ -180,7 +182,9 @@ void lower_sockets::announce(std::string_view topic, const message& what) {
     ++count_.lost;
     return;
   }
-  if (announcements_.send(topic, encode(what)) != zmq_socket::outcome::sent) ++count_.lost;
+  if (announcements_.send(frame_of(topic, encode(what))) != zmq_socket::outcome::sent) {
+    ++count_.lost;
+  }
 }
 
 bool lower_sockets::send_by(const std::string& route, std::string_view bytes) {
@@ -317,7 +321,8 @@ void lower_sockets::on_subscription(const zmq_received& got, instant now) {
     strangers_.line("no subscription: " + printable(got.frames.empty() ? "" : got.frames[0]), now);
     return;
   }
-  const std::string_view topic = std::string_view(got.frames[0]).substr(1);
+  std::string_view topic = std::string_view(got.frames[0]).substr(1);
+  if (!topic.empty() && topic.back() == topic_end) topic.remove_suffix(1);
   if (got.frames[0][0] == 0) {
     if (then_.on_unsubscribed) then_.on_unsubscribed(topic, now);
     return;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/upper_socket.hpp"
 
+#include "cluster/topic_frame.hpp"
+
 #include <zmq.h>
 
 #include <algorithm>
@@ -89,16 +91,19 @@ tl::expected<upper_socket::link, refusal> upper_socket::make(int type, const upp
   if (!done) return tl::unexpected(done.error());
   if (type == ZMQ_SUB) {
     // Before it connects, so that they are the first that goes over a new connection.
-    set(ZMQ_SUBSCRIBE, std::string_view(topic_changes));
-    set(ZMQ_SUBSCRIBE, std::string_view(topic_beacons));
-    for (const std::string& one : topics_) set(ZMQ_SUBSCRIBE, std::string_view(one));
+    set(ZMQ_SUBSCRIBE, std::string_view(subscription_of(topic_changes)));
+    set(ZMQ_SUBSCRIBE, std::string_view(subscription_of(topic_beacons)));
+    for (const std::string& one : topics_) {
+      set(ZMQ_SUBSCRIBE, std::string_view(subscription_of(one)));
+    }
     if (!done) return tl::unexpected(done.error());
   }
   auto monitor = zmq_monitor::open(context_, *socket, watched_events);
   if (!monitor) return tl::unexpected(monitor.error());
   if (done = socket->connect(to.at.endpoint(distance)); !done) return tl::unexpected(done.error());
   if (type == ZMQ_SUB) {
-    set(ZMQ_SUBSCRIBE, std::string_view(std::string(topic_node_prefix) + how_.node));
+    const std::string own = std::string(topic_node_prefix) + how_.node;
+    set(ZMQ_SUBSCRIBE, std::string_view(subscription_of(own)));
     if (!done) return tl::unexpected(done.error());
   }
   return link{std::move(*socket), std::move(*monitor)};
@@ -134,6 +139,7 @@ void upper_socket::close(instant now) {
   drain(requests_, false);
   announcements_ = link();
   requests_ = link();
+  ++links_;
   to_.reset();
   give_up_at_.reset();
   set_up(false, now);
@@ -223,27 +229,40 @@ void upper_socket::drain(link& one, bool announced) {
       continue;
     }
     queued_bytes_ += bytes;
-    queue_.push_back({announced, std::move(got->frames), bytes});
+    queue_.push_back({announced, links_, std::move(got->frames), bytes});
   }
 }
 
 void upper_socket::deliver(incoming& one, instant now) {
-  if (one.frames.size() != (one.announced ? 2U : 1U)) {
+  if (one.frames.size() != 1) {
     ++count_.garbage;
     problems_.line("a message of " + std::to_string(one.frames.size()) + " frames from above", now);
     return;
   }
-  auto what = decode_message(one.frames.back());
+  const auto parts = one.announced ? parse_topic_frame(one.frames[0])
+                                   : std::optional(topic_frame{{}, one.frames[0]});
+  if (!parts) {
+    ++count_.garbage;
+    problems_.line("an announcement without a topic", now);
+    return;
+  }
+  auto what = decode_message(parts->message);
   if (!what) {
     ++count_.garbage;
     problems_.line("a message from above refused: " + what.error().reason, now);
     return;
   }
+  is_of_this_link_ = one.link == links_;
   if (one.announced) {
-    if (then_.on_announced) then_.on_announced(one.frames[0], std::move(*what), now);
+    if (then_.on_announced) then_.on_announced(parts->topic, std::move(*what), now);
   } else if (then_.on_message) {
     then_.on_message(std::move(*what), now);
   }
+  is_of_this_link_ = false;
+}
+
+std::string_view upper_socket::server_key() const {
+  return is_of_this_link_ && to_ ? std::string_view(to_->server_key) : std::string_view();
 }
 
 void upper_socket::pump(instant now) {
@@ -313,12 +332,12 @@ void upper_socket::connect_anew() {
 
 void upper_socket::subscribe(const std::string& topic) {
   if (!topics_.insert(topic).second || !announcements_.socket.is_open()) return;
-  (void)announcements_.socket.set(ZMQ_SUBSCRIBE, std::string_view(topic));
+  (void)announcements_.socket.set(ZMQ_SUBSCRIBE, std::string_view(subscription_of(topic)));
 }
 
 void upper_socket::unsubscribe(const std::string& topic) {
   if (topics_.erase(topic) == 0 || !announcements_.socket.is_open()) return;
-  (void)announcements_.socket.set(ZMQ_UNSUBSCRIBE, std::string_view(topic));
+  (void)announcements_.socket.set(ZMQ_UNSUBSCRIBE, std::string_view(subscription_of(topic)));
 }
 
 std::optional<upper_address> upper_socket::linked_to() const {

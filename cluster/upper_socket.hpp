@@ -73,6 +73,7 @@ class upper_socket final : public upper_link, public loop_source {
 
   void send(const message& what) override;
   void connect_anew() override;
+  [[nodiscard]] std::string_view server_key() const override;
   /// Beside changes and beacons; `t/TOPIC`.
   void subscribe(const std::string& topic);
   void unsubscribe(const std::string& topic);
@@ -109,6 +110,7 @@ class upper_socket final : public upper_link, public loop_source {
   };
   struct incoming {
     bool announced = false;
+    unsigned link = 0;  ///< Which it came by.
     std::vector<std::string> frames;
     std::size_t bytes = 0;
   };
@@ -133,6 +135,8 @@ class upper_socket final : public upper_link, public loop_source {
   std::optional<upper_address> to_;  ///< Of the open sockets.
   link announcements_, requests_;
   std::set<std::string> topics_;
+  unsigned links_ = 0;  ///< Until now; the present one's number.
+  bool is_of_this_link_ = false;  ///< The message that is being handled.
   std::deque<incoming> queue_;
   std::size_t queued_bytes_ = 0;
   std::uint64_t gap_ = 0;

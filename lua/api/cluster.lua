@@ -2,6 +2,7 @@
 -- troupe.cluster: nodes, self, on_change, publish, subscribe, push.
 local c, ngx, native, areas = ...
 local type, error, pcall, tostring, tonumber = type, error, pcall, tostring, tonumber
+local find = string.find
 local c_version, wait = c.version, native.wait
 local handle
 areas.settle(function() handle = native.handle() end)
@@ -22,8 +23,8 @@ local most_topic_bytes, most_message_bytes = 255, 32 * 1024
 
 local function check_topic(topic, name)
   check(topic, "string", 1, name)
-  if topic == "" or #topic > most_topic_bytes then
-    error("bad argument #1 to '" .. name .. "' (1 to 255 bytes expected)", 3)
+  if topic == "" or #topic > most_topic_bytes or find(topic, "\0", 1, true) then
+    error("bad argument #1 to '" .. name .. "' (1 to 255 bytes expected, none of them zero)", 3)
   end
 end
 

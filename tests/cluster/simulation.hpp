@@ -232,6 +232,7 @@ struct simulation::machine : upper_link, lower_links, host {
   std::optional<signed_order> promotion;
   std::uint64_t lost_epoch = 0;  ///< Its own history may say for a while that it leads still.
   std::string upper;             ///< Empty: no link.
+  peer_id heard_from;            ///< While an announcement is handled, on a cluster with keys.
   std::size_t next_upper = 0;
   bool is_woken = false;
   std::set<peer_id> refused_peers;
@@ -256,6 +257,7 @@ struct simulation::machine : upper_link, lower_links, host {
   // upper_link
   void send(const message& what) override { world.from_below(*this, what); }
   void connect_anew() override { world.connect_anew(*this); }
+  [[nodiscard]] std::string_view server_key() const override { return heard_from; }
   // lower_links
   void announce(std::string_view topic, const message& what) override {
     world.announce(*this, topic, what);

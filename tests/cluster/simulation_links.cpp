@@ -65,7 +65,9 @@ void simulation::announce(machine& from, std::string_view topic, const message& 
       machine& there = at(to);
       if (to != above && there.upper != above) return;
       if (there.relays) there.relays->on_announced(topic, got, now_);
+      if (how_.has_keys) there.heard_from = at(above).peer();
       there.node->on_announced(topic, std::move(got), now_);
+      there.heard_from.clear();
     };
     if (is_own) {
       after(0ms, [this, to = one->name, what, arrive, life = one->life] {

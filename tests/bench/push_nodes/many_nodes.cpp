@@ -93,8 +93,7 @@ class many_nodes {
     std::vector<sim_node*> ready;
     instant clocks{};
     for (;;) {
-      // Whoever is handled first takes the core that the others' arrivals need.
-      const int wait = late_.empty() ? 5 : 2;
+      const int wait = late_.empty() ? 5 : is_quiet() ? 0 : 1;
       const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), wait);
       for (int i = 0; i < count; ++i) {
         const auto* watched = static_cast<const sim_node::watch*>(events[i].data.ptr);
@@ -106,12 +105,12 @@ class many_nodes {
         serve(*one);
       }
       ready.clear();
-      if (count == 0) {
-        for (; !late_.empty(); late_.pop_front()) {
-          arrival& one = late_.front();
-          one.at->core->on_announced(one.topic, std::move(one.what), clock_now());
-          serve(*one.at);
-        }
+      // Whoever is handled first takes the core that the others' arrivals need.
+      if (!late_.empty() && is_quiet()) {
+        arrival& one = late_.front();
+        one.at->core->on_announced(one.topic, std::move(one.what), clock_now());
+        serve(*one.at);
+        late_.pop_front();
       }
       const instant now = clock_now();
       if (now < clocks) continue;
@@ -124,6 +123,8 @@ class many_nodes {
   }
 
  private:
+  [[nodiscard]] bool is_quiet() const { return clock_now() >= last_arrival_ + 2ms; }
+
   /// So many more connect.
   void link(std::size_t more) {
     for (; more > 0 && linked_ < nodes_.size(); --more) {
@@ -155,6 +156,7 @@ class many_nodes {
                 [this, &one](std::string_view topic, message what, instant now) {
                   if (std::holds_alternative<announcement>(what)) seen_.announced.add();
                   if (seen_.arrivals_first) {
+                    last_arrival_ = now;
                     late_.push_back({&one, std::string(topic), std::move(what)});
                   } else {
                     one.core->on_announced(topic, std::move(what), now);
@@ -236,6 +238,7 @@ class many_nodes {
   std::deque<sim_node> nodes_;
   std::size_t linked_ = 0;
   std::deque<arrival> late_;
+  instant last_arrival_{};
   std::vector<void*> handles_;
 };
 
