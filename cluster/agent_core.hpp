@@ -66,31 +66,34 @@ class agent_core final : public loop_source {
       const cluster_state& state, std::uint64_t epoch) const;
   [[nodiscard]] tl::expected<void, refusal> reach_store() const;
   void open_seat();
-  // agent_core.cpp
+  // agent_part.cpp
   [[nodiscard]] tl::expected<void, refusal> lead(std::vector<signed_order> first, instant now);
   void follow(instant now);
-  void link_up(instant now);
   void take_over(const signed_order& promotion, own_requests::on_progress then, instant now);
   void end_takeover(instant now);
+  void change_part(instant now);
+  void change_part_by_seat(instant now);
+  void lose_epoch(std::uint64_t epoch);
+  [[nodiscard]] std::vector<progress> known_outcomes() const;
+  // agent_links.cpp
+  void link_up(instant now);
+  [[nodiscard]] bool is_member() const;
+  void refresh_allowed();
+  [[nodiscard]] upper_address with_key(const link_address& at) const;
+  [[nodiscard]] std::vector<upper_address> addresses() const;
+  void refresh_addresses(instant now);
+  void tell_own_address(instant now);
+  void call_members(instant now);
+  // agent_core.cpp
   void on_request(const peer_id& from, message what, instant now);
   void on_subscribed(const peer_id& who, std::string_view topic, instant now);
   void on_announced(std::string_view topic, message what, instant now);
   void on_answer(message what, instant now);
-  void change_part(instant now);
-  void lose_epoch(std::uint64_t epoch);
-  [[nodiscard]] std::vector<progress> known_outcomes() const;
-  void change_part_by_seat(instant now);
   void keep_house(instant now);
-  void refresh_allowed();
-  void refresh_addresses(instant now);
-  void tell_own_address(instant now);
-  void call_members(instant now);
   void show(instant now);
   [[nodiscard]] const cluster_state& newest() const;
-  [[nodiscard]] std::vector<upper_address> addresses() const;
-  [[nodiscard]] bool is_member() const;
-  [[nodiscard]] upper_address with_key(const link_address& at) const;
   void describe(message& sent) const;
+  [[nodiscard]] static wall_time wall_now();
   void say(log_level level, const std::string& line) const {
     if (how_.log) how_.log(level, line);
   }

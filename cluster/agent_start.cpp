@@ -120,7 +120,8 @@ tl::expected<std::vector<signed_order>, refusal> agent_core::leading_orders(
     const cluster_state& state, std::uint64_t epoch) const {
   std::vector<signed_order> result;
   const auto found = state.members().find(how_.name);
-  if (found == state.members().end() || found->second.curve != keys_.links.public_key) {
+  if (found == state.members().end() || found->second.curve != keys_.links.public_key ||
+      found->second.address.empty()) {
     auto member = keys_.membership(how_.name, address_, true);
     if (!member) {
       return refuse(refusal_errc::denied,
@@ -160,10 +161,7 @@ void agent_core::open_seat() {
   how.first = [this](const cluster_state& state, std::uint64_t epoch) {
     return leading_orders(state, epoch);
   };
-  how.wall_clock = [] {
-    return std::chrono::time_point_cast<std::chrono::milliseconds>(
-        std::chrono::system_clock::now());
-  };
+  how.wall_clock = wall_now;
   how.may_begin = [this] {
     return (how_.join.empty() && keys_.token_servers.empty()) ||
            follower_->state().controller() == how_.name;
@@ -223,9 +221,13 @@ tl::expected<void, refusal> agent_core::start(instant now) {
     if (!first) return tl::unexpected(first.error());
     if (auto done = lead(std::move(*first), now); !done) return done;
   } else if (addresses().empty()) {
+    const std::string leader(follower_->state().controller());
     return refuse(refusal_errc::malformed,
-                  "this node knows of no controller (--join HOST:PORT, or --controller for a new "
-                  "cluster)");
+                  leader.empty() ? "this node knows of no controller (--join HOST:PORT, or "
+                                   "--controller for a new cluster)"
+                                 : "by this node's history " + leader +
+                                       " leads, and nobody's address is in it: --join HOST:PORT of a "
+                                       "node of the cluster");
   } else {
     follow(now);
   }

@@ -12,6 +12,8 @@ using namespace std::chrono_literals;
 constexpr auto activation_again = 2s;
 /// A host that has not answered for so long is given the next order.
 constexpr auto activation_hangs = 10s;
+/// After that whoever lists nodes is told.
+constexpr auto loads_long = 3s;
 
 /// The newest activation that is for a node.
 const activation* newest_for(const app_state& app, const std::string& node,
@@ -336,10 +338,18 @@ std::map<std::string, std::uint32_t> app_tasks::serving() const {
 
 std::string app_tasks::trouble() const {
   std::string result;
-  for (const auto& [app, of] : tasks_) {
-    if (of.trouble.empty()) continue;
+  const auto add = [&](const std::string& line) {
     if (!result.empty()) result += "; ";
-    result += of.trouble;
+    result += line;
+  };
+  for (const auto& [app, of] : tasks_) {
+    if (!of.trouble.empty()) {
+      add(of.trouble);
+    } else if (of.now && of.now->what == kind::activate && now_ - of.now->begun > loads_long) {
+      add(app + ": release " + std::to_string(of.now->release) +
+          (of.now->is_with_host ? " is active and still being loaded here"
+                                : " is active, and files of it have not arrived here"));
+    }
   }
   return result;
 }

@@ -27,11 +27,12 @@ std::optional<std::pair<order, Body>> decoded(const signed_order& what) {
 
 template <class Wire, like<release_info> Release>
 void fields(Wire& wire, Release& one) {
-  wire.record("release", 5, [&] {
+  wire.record("release", 6, [&] {
     wire.number("number", one.number);
     wire.number("parent", one.parent);
     wire.number("seq", one.seq);
     wire.time("time", one.time);
+    wire.flag("was_active", one.was_active);
     fields(wire, one.ordered);
   });
   if constexpr (Wire::reads) {

@@ -167,15 +167,18 @@ void cluster_state::end_push(app_state& of, push_step how, std::string reason) {
 }
 
 void cluster_state::prune_releases(app_state& of) {
-  if (of.releases.size() <= kept_releases) return;
-  auto end = of.releases.end();
-  std::advance(end, -static_cast<std::ptrdiff_t>(kept_releases));
-  for (auto it = of.releases.begin(); it != end;) {
+  if (of.releases.size() <= kept_aborted) return;
+  std::size_t were_active = 0;
+  std::size_t aborted = 0;
+  for (auto it = of.releases.end(); it != of.releases.begin();) {
+    --it;
     const std::uint32_t number = it->first;
     const bool is_needed =
         (of.under_way && of.under_way->release == number) ||
         std::ranges::any_of(of.active, [&](const auto& one) { return one.release == number; });
-    it = is_needed ? std::next(it) : of.releases.erase(it);
+    const bool is_kept =
+        it->second.was_active ? ++were_active <= kept_releases : ++aborted <= kept_aborted;
+    if (!is_needed && !is_kept) it = of.releases.erase(it);
   }
 }
 
@@ -225,7 +228,10 @@ void cluster_state::take_body(const change& next, const order& what, const activ
     return is_last && (now.to.covers(old.to) || old.seq == app.under_way->canary_seq);
   });
   app.active.push_back(std::move(now));
-  if (is_last) return end_push(app, push_step::active, {});
+  if (is_last) {
+    app.releases.at(body.release).was_active = true;
+    return end_push(app, push_step::active, {});
+  }
   app.under_way->step = push_step::canary;
   app.under_way->canary_seq = next.seq;
 }

@@ -70,8 +70,9 @@ struct release_info {
   std::string author;
   std::string message;
   wall_time time;
-  signed_order ordered;    ///< So that a snapshot proves it.
-  bool is_proven = false;  ///< Here: `ordered` has been checked.
+  bool was_active = false;  ///< On all that it is for, once: worth going back to.
+  signed_order ordered;     ///< So that a snapshot proves it.
+  bool is_proven = false;   ///< Here: `ordered` has been checked.
 };
 
 struct activation {
@@ -168,7 +169,8 @@ class cluster_state {
   friend struct snapshot_codec;
   static constexpr std::size_t max_apps = 1'000;
   static constexpr std::size_t max_activations = 256;  ///< Of an app.
-  static constexpr std::size_t kept_releases = 20;
+  static constexpr std::size_t kept_releases = 20;  ///< Of an app: of those that were active …
+  static constexpr std::size_t kept_aborted = 5;    ///< … and of those that never were.
   static constexpr std::size_t kept_outcomes = 10'000;
   static constexpr std::size_t max_config_values = 10'000;
   static constexpr std::size_t max_config_bytes = 16 * 1024 * 1024;

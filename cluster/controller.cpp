@@ -32,7 +32,7 @@ void controller::impl::advance(const order_id& id) {
       break;
   }
   const std::string app = one.progress.app();
-  const std::uint32_t release = one.progress.report(members, clock).release;
+  const std::uint32_t release = one.progress.release();
   const bool is_abort = decision.what == push_progress::verdict::abort;
   waiting entry;
   entry.make = [this, id, app, release, decision, is_abort] {
@@ -120,6 +120,13 @@ tl::expected<void, refusal> controller::start(instant now, std::vector<signed_or
         .reason = "the history says that " + std::string(self.state.controller()) + " leads"});
   }
   self.is_started = true;
+  for (const auto& [name, member] : self.state.members()) {
+    node_report one;
+    one.name = name;
+    one.address = member.address;
+    one.role = name == self.how.name ? "controller" : "node";
+    self.members.expect(std::move(one), now, self.beacon_base);
+  }
   for (const auto& [name, app] : self.state.apps()) {
     if (!app.under_way) continue;
     impl::waiting entry;

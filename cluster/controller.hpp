@@ -36,6 +36,8 @@ class controller {
     /// Others may lead when this one is gone, and have its history but not its disk: contents are with
     /// one of them before their release is in the history.
     bool has_heirs = false;
+    /// Links that were denied before a message of theirs came here; for lists.
+    std::function<std::uint64_t()> denied_links = {};
     std::string no_promotion;  ///< Why nobody can be promoted by an order; empty: somebody can.
   };
   controller(options how, change_log& log, blob_source& blobs, lower_links& lower);

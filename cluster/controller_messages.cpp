@@ -60,6 +60,12 @@ void controller::impl::on_acks(const peer_id& from, const acknowledgements& what
     }
     if (!push->second.progress.acknowledge(ack, clock)) continue;
     push->second.is_news = true;
+    if (ack.step != ack_step::refused) {
+      members.acknowledged(ack.node, push->second.progress.present().after());
+    }
+    if (ack.step == ack_step::active) {
+      members.serves(ack.node, push->second.progress.app(), push->second.progress.release());
+    }
     touched.insert(ack.push);
   }
   for (const order_id& id : touched) advance(id);
@@ -78,7 +84,8 @@ void controller::impl::on_query(const peer_id& from, const query& what) {
       lower.send(from, refused{what.ask, "failed", aside.error().reason});
       return;
     }
-    answer.text = status_text(state, *aside, denied);
+    answer.text =
+        status_text(state, *aside, denied + (how.denied_links ? how.denied_links() : 0));
   } else if (what.what.starts_with(outcome_query)) {
     const auto id = parse_order_id(std::string_view(what.what).substr(outcome_query.size()));
     const auto under_way = id ? pushes.find(*id) : pushes.end();

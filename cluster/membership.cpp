@@ -27,6 +27,21 @@ void membership::hear(const std::string& name, instant now) {
   one.heard = now;
 }
 
+void membership::acknowledged(const std::string& name, const position& at) {
+  const auto found = nodes_.find(name);
+  if (found != nodes_.end() && found->second.report.at.is_before(at)) found->second.report.at = at;
+}
+
+void membership::serves(const std::string& name, const std::string& app, std::uint32_t release) {
+  const auto found = nodes_.find(name);
+  if (found != nodes_.end()) found->second.report.active[app] = release;
+}
+
+void membership::expect(node_report report, instant now, wall_time wall) {
+  if (nodes_.contains(report.name)) return;
+  hear(std::move(report), {}, now - 2 * live_for, wall - 2 * live_for);
+}
+
 void membership::remove(const std::string& name) {
   nodes_.erase(name);
 }

@@ -33,6 +33,13 @@ class membership {
   void hear(node_report report, const peer_id& via, instant now, wall_time wall);
   /// A sign of life that says no more.
   void hear(const std::string& name, instant now);
+  /// It has taken the history so far, at least: who lists nodes after a push is not shown what they
+  /// said before it.
+  void acknowledged(const std::string& name, const position& at);
+  void serves(const std::string& name, const std::string& app, std::uint32_t release);
+  /// One that is to be there and has not been heard.
+  /// @param wall  since when, as far as is known.
+  void expect(node_report report, instant now, wall_time wall);
   void remove(const std::string& name);
 
   [[nodiscard]] const node* find(const std::string& name) const;

@@ -2,6 +2,7 @@
 #include "cluster/push_progress.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace troupe::cluster {
@@ -15,6 +16,8 @@ constexpr auto a_node_needs = 1ms;
 constexpr auto longest_repeat = 1'000ms;
 /// For acknowledgements of a swap or of a change of one step.
 constexpr auto apply_deadline = 10s;
+/// After the swap on all that were ready, of a push with --require.
+constexpr auto wait_for_late = 1s;
 
 }  // namespace
 
@@ -33,7 +36,14 @@ push_progress::push_progress(const order& what, const change& in, bool is_two_st
       begun_(now) {
   if (const auto* release = std::get_if<release_order>(&what.body)) manifest_ = release->manifest;
   if (const auto* back = std::get_if<rollback_order>(&what.body)) release_ = back->release;
-  for (const membership::node* one : members.live(to_, now)) nodes_[one->report.name];
+  for (const auto& [name, one] : members.all()) {
+    if (!to_.matches(name, one.report.labels)) continue;
+    if (members.is_live(name, now)) {
+      nodes_[name];
+    } else {
+      absent_.push_back(name);
+    }
+  }
   begin(in, now);
   step_ends_ =
       now + (is_two_step ? policy_.prepare_deadline : std::chrono::milliseconds(apply_deadline));
@@ -128,13 +138,32 @@ std::string push_progress::first_refusal() const {
   return {};
 }
 
-/// A share that has at least one live node in it, so that somebody tries it first.
+/// The share whose live nodes are closest in number to what was asked for: a hash of few names may
+/// have none of them below a percentage, or all. One at least, and one at least is left.
 selector push_progress::canaries(const membership& members, instant now) const {
   selector result = to_;
-  result.percent = std::max(1u, to_.percent * policy_.canary_percent / 100);
   // The same salt as the push's own share: a part of it.
   if (to_.percent == 100) result.salt = text(id_);
-  while (result.percent < to_.percent && members.live(result, now).empty()) ++result.percent;
+  std::vector<unsigned> first_percent;  // of each node: the least share that it is in
+  for (const membership::node* one : members.live(to_, now)) {
+    first_percent.push_back(result.least_percent(one->report.name));
+  }
+  std::sort(first_percent.begin(), first_percent.end());
+  const std::size_t all = first_percent.size();
+  const std::size_t wanted = std::clamp<std::size_t>((all * policy_.canary_percent + 99) / 100, 1,
+                                                     std::max<std::size_t>(all, 2) - 1);
+  result.percent = std::max(1u, to_.percent * policy_.canary_percent / 100);
+  std::size_t off = std::numeric_limits<std::size_t>::max();
+  for (std::size_t i = 0; i < all; ++i) {
+    // With those of the same percentage.
+    const auto count = static_cast<std::size_t>(
+        std::upper_bound(first_percent.begin(), first_percent.end(), first_percent[i]) -
+        first_percent.begin());
+    const std::size_t distance = count > wanted ? count - wanted : wanted - count;
+    if (distance >= off) continue;
+    off = distance;
+    result.percent = first_percent[i];
+  }
   return result;
 }
 
@@ -237,10 +266,12 @@ void push_progress::activated(const change& by, const selector& to, const member
   const bool is_canary = step_ == step::preparing && to != to_;
   step_ = is_canary ? step::canary : step::activating;
   step_ends_ = now + apply_deadline;
+  ready_left_ = 0;
   for (auto& [name, one] : nodes_) {
     const membership::node* known = members.find(name);
     one.is_due = known != nullptr && to.matches(name, known->report.labels);
     if (is_canary && one.is_due) has_canaries_ = true;
+    if (one.is_due && one.state == node_outcome::ready) ++ready_left_;
     if (one.is_due && one.state == node_outcome::refused) one.state = node_outcome::waiting;
   }
   begin(by, now);
@@ -294,6 +325,11 @@ bool push_progress::acknowledge(const acknowledgement& ack, instant now) {
     one.state = node_outcome::ready;
     one.prepared_ms = ms_since_begin(now);
   } else {
+    // Who was content with a share of them does not wait long for those that were not ready.
+    const bool is_last_ready = one.state == node_outcome::ready && --ready_left_ == 0;
+    if (is_last_ready && step_ == step::activating && policy_.require_percent < 100) {
+      step_ends_ = std::min(step_ends_, now + wait_for_late);
+    }
     one.state = node_outcome::active;
     one.active_ms = ms_since_begin(now);
   }
@@ -342,6 +378,16 @@ progress push_progress::report(const membership& members, instant now) const {
     const bool is_left_behind =
         is_value_ && line.state == node_outcome::behind && pace_.is_behind(name);
     if (line.state != node_outcome::active && !is_left_behind) is_whole = false;
+    // What a canary did is undone by the abort.
+    if (is_aborted_ && line.state == node_outcome::active) line.state = node_outcome::ready;
+    result.nodes.push_back(std::move(line));
+  }
+  for (const std::string& name : absent_) {
+    node_progress line;
+    line.name = name;
+    // One that has come back catches up.
+    line.state = members.is_live(name, now) ? node_outcome::behind : node_outcome::unreachable;
+    line.reason = "was not heard when this began; takes it when it is back";
     result.nodes.push_back(std::move(line));
   }
   if (is_aborted_) {

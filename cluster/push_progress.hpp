@@ -57,6 +57,7 @@ class push_progress {
 
   [[nodiscard]] step at() const noexcept { return step_; }
   [[nodiscard]] const std::string& app() const noexcept { return app_; }
+  [[nodiscard]] std::uint32_t release() const noexcept { return release_; }
   [[nodiscard]] const order_id& id() const noexcept { return id_; }
   [[nodiscard]] bool is_two_step() const noexcept { return is_two_step_; }
   /// For who ordered it.
@@ -105,9 +106,11 @@ class push_progress {
   bool is_decided_ = false;  ///< What decide() said last is being done.
   change present_;
   std::map<std::string, node> nodes_;
+  std::vector<std::string> absent_;  ///< Those that it is for and that nobody waits for.
   ack_pace& pace_;
   std::size_t due_ = 0;       ///< Nodes that have the present change to answer.
   std::size_t answered_ = 0;  ///< Acknowledgements of it.
+  std::size_t ready_left_ = 0;  ///< Nodes that were ready when it was activated and are not active yet.
   instant progress_at_;       ///< The last one of these.
   instant pause_began_;       ///< The last one before those that came with it.
   instant look_again_ = instant::max();  ///< Whether the rest is late.

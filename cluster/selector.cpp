@@ -43,7 +43,10 @@ bool selector::matches(std::string_view node_name, const label_map& of_node) con
     const auto found = of_node.find(name);
     if (found == of_node.end() || found->second != value) return false;
   }
-  if (percent >= 100) return true;
+  return percent >= 100 || least_percent(node_name) <= percent;
+}
+
+unsigned selector::least_percent(std::string_view node_name) const {
   std::string hashed = salt;
   hashed += '\0';
   hashed += node_name;
@@ -51,7 +54,7 @@ bool selector::matches(std::string_view node_name, const label_map& of_node) con
   std::uint64_t number = 0;
   for (int i = 0; i < 8; ++i) number = number << 8 | place.bytes[i];
   // A larger share of the same salt has all nodes of a smaller one.
-  return number % 10'000 < std::uint64_t{percent} * 100;
+  return static_cast<unsigned>(number % 10'000 / 100) + 1;
 }
 
 bool selector::covers(const selector& other) const {

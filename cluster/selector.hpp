@@ -39,6 +39,8 @@ struct selector {
   [[nodiscard]] bool is_everyone() const noexcept { return labels.empty() && percent == 100; }
   [[nodiscard]] bool matches(std::string_view node_name, const label_map& of_node) const;
 
+  /// The least share, in percent, that takes a node of this name.
+  [[nodiscard]] unsigned least_percent(std::string_view node_name) const;
   /// Whether every node that the other matches is matched, as far as they alone can tell.
   [[nodiscard]] bool covers(const selector& other) const;
 

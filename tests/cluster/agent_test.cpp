@@ -171,9 +171,18 @@ class agents : public ::testing::Test {
     }
     for (const auto& one : all) ASSERT_TRUE(one->is_current());
     // Not before the controller waits for them.
-    ASSERT_TRUE(eventually([&] { return all[0]->ask("nodes").nodes.size() == 4; }));
+    ASSERT_TRUE(hears(*all[0], 4));
   }
   void start(std::size_t which) { all[which]->start(); }
+  /// Until the controller has heard so many itself; it lists the others too.
+  static bool hears(test_agent& leader, std::ptrdiff_t count) {
+    return eventually([&] {
+      const auto nodes = leader.ask("nodes").nodes;
+      return count == std::count_if(nodes.begin(), nodes.end(), [](const node_report& one) {
+               return one.at != position();
+             });
+    });
+  }
   /// Two ports that no other test takes, not even while nobody listens on them.
   std::string own_address() {
     ports.emplace_back(2);
@@ -272,7 +281,7 @@ TEST_F(agents, nodes_serve_on_without_the_controller_and_go_on_with_it) {
   start(0);
   for (const auto& one : all) ASSERT_TRUE(one->is_current());
   EXPECT_EQ((*all[0])->stands().controller, "a");
-  ASSERT_TRUE(eventually([&] { return all[0]->ask("nodes").nodes.size() == 4; }));
+  ASSERT_TRUE(hears(*all[0], 4));
   EXPECT_EQ(push(*all[1], "two").state, "active");
   EXPECT_TRUE(everywhere(2));
 }
@@ -351,7 +360,7 @@ TEST_F(agents, another_node_is_promoted_while_the_controller_lives) {
     EXPECT_TRUE(eventually([&] { return (*one)->stands().controller == "e"; }));
   }
   for (const auto& one : all) EXPECT_TRUE(one->is_current());
-  ASSERT_TRUE(eventually([&] { return next.ask("nodes").nodes.size() == 5; }));
+  ASSERT_TRUE(hears(next, 5));
   EXPECT_EQ(push(*all[1], "after").state, "active");
   EXPECT_TRUE(everywhere(1));
 }
@@ -375,7 +384,7 @@ TEST_F(agents, another_node_takes_over_from_a_controller_that_is_gone_and_it_ste
   start(0);
   EXPECT_TRUE(eventually([&] { return (*all[0])->stands().controller == "e"; }));
   EXPECT_TRUE(all[0]->is_current());
-  ASSERT_TRUE(eventually([&] { return next.ask("nodes").nodes.size() == 5; }));
+  ASSERT_TRUE(hears(next, 5));
   EXPECT_EQ(push(*all[1], "two").state, "active");
   EXPECT_TRUE(everywhere(2));
 }

@@ -143,6 +143,24 @@ TEST(cluster_state, the_newest_twenty_releases_are_kept_and_what_is_active) {
                  "no release 1");
 }
 
+TEST(cluster_state, pushes_that_are_aborted_push_out_no_release_that_served) {
+  history h;
+  h.begin();
+  h.push();
+  h.push();
+  for (int i = 0; i < 30; ++i) {
+    const order_id id = h.take(h.release("bad " + std::to_string(i)), h.admin);
+    h.take(abort_order{.push = id, .reason = "no"}, h.controller());
+  }
+  const app_state& app = h.state.apps().at("shop");
+  EXPECT_TRUE(app.releases.contains(1));
+  EXPECT_TRUE(app.releases.at(1).was_active);
+  // The newest aborted ones, to look at.
+  EXPECT_EQ(app.releases.size(), 7u);
+  EXPECT_TRUE(app.releases.contains(32));
+  EXPECT_FALSE(app.releases.at(32).was_active);
+}
+
 TEST(cluster_state, a_canary_is_a_part_of_its_push_and_goes_with_its_abort) {
   history h;
   h.begin();

@@ -31,6 +31,60 @@ TEST(cluster_scenario, a_push_reaches_every_node) {
   expect_sound(world);
 }
 
+TEST(cluster_scenario, who_lists_nodes_after_a_push_sees_what_it_did) {
+  simulation world({.relays = 1, .nodes = 3});
+  begin(world);
+  auto& push = world.push("n0", "shop", 2);
+  ASSERT_TRUE(await(world, push));
+  const auto& leads = *world.leader()->leads;
+  for (const node_report& one : leads.nodes(world.now())) {
+    EXPECT_EQ(one.at, leads.state().at()) << one.name;
+    EXPECT_EQ(one.active.at("shop"), 2u) << one.name;
+  }
+  auto& value = world.set("n1", "limit", "500");
+  ASSERT_TRUE(await(world, value));
+  for (const node_report& one : leads.nodes(world.now())) {
+    EXPECT_EQ(one.at, leads.state().at()) << one.name;
+  }
+}
+
+TEST(cluster_scenario, a_node_that_is_gone_is_named_after_a_restart_of_the_controller_too) {
+  simulation world({.nodes = 2});
+  begin(world);
+  world.kill("n1");
+  world.kill("c0");
+  world.start("c0");
+  world.run_for(4'000ms);
+  auto& push = world.push("n0", "shop", 2);
+  ASSERT_TRUE(await(world, push));
+  EXPECT_EQ(push.last->state, "active") << push.last->reason;
+  const auto& nodes = push.last->nodes;
+  const auto gone = std::find_if(nodes.begin(), nodes.end(),
+                                 [](const node_progress& one) { return one.name == "n1"; });
+  ASSERT_NE(gone, nodes.end());
+  EXPECT_EQ(gone->state, node_outcome::unreachable);
+  expect_sound(world);
+}
+
+TEST(cluster_scenario, a_node_that_does_not_come_to_load_what_is_active_says_so) {
+  simulation world({.nodes = 3});
+  begin(world);
+  world.at("n1").mode = host_mode::hangs;
+  push_policy policy;
+  policy.require_percent = 60;
+  policy.prepare_deadline = 500ms;
+  auto& push = world.push("n0", "shop", 2, policy);
+  const instant begun = world.now();
+  ASSERT_TRUE(await(world, push));
+  EXPECT_EQ(push.last->state, "partial");
+  EXPECT_LT(world.now() - begun, 2'000ms);
+  world.run_for(4'000ms);
+  EXPECT_NE(world.at("n1").node->report().problem.find("release 2 is active and still being loaded"),
+            std::string::npos)
+      << world.at("n1").node->report().problem;
+  expect_sound(world);
+}
+
 TEST(cluster_scenario, one_refusal_and_nothing_is_activated_anywhere) {
   simulation world({.nodes = 3});
   begin(world);
