@@ -24,7 +24,7 @@ namespace troupe::cluster {
 class ack_pace {
  public:
   /// Nobody is taken for late before nothing has come for so long.
-  static constexpr std::chrono::milliseconds least{4};
+  static constexpr std::chrono::microseconds least{3'500};
   /// A node that is usually later than this is slow: it is waited for no longer than the others.
   static constexpr std::chrono::milliseconds slow{100};
   /// A node whose pace is not known yet is waited for so long.

@@ -83,8 +83,8 @@ class running {
     acknowledged = 0;
     for (const node_progress& one : done.nodes) {
       if (one.state == node_outcome::active) ++acknowledged;
+      if (one.state == node_outcome::behind) ++left_behind;
     }
-    left_behind += done.nodes.size() - acknowledged;
     return took;
   }
   [[nodiscard]] double until(const tally& what) const {
