@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 #include <thread>
 
 #include "tests/support/test_client.hpp"
@@ -42,6 +43,10 @@ void test_cluster::start(const std::string& name, std::vector<std::string> more)
   words.emplace_back(how_.network != nullptr ? app_port : "0");
   if (name == "a")
     words.insert(words.end(), {"--controller", "--listen", address()});
+  else if (const auto own = how_.joins.find(name); own != how_.joins.end())
+    for (const std::string& upper : own->second) {
+      words.insert(words.end(), {"--join", upper == "a" ? address() : upper});
+    }
   else
     words.insert(words.end(), {"--join", address()});
   if (const auto own = how_.flags.find(name); own != how_.flags.end()) {
@@ -107,6 +112,31 @@ std::string test_cluster::get(const std::string& name, std::string_view path) co
   }
   const auto all = listeners(name);
   return all.empty() ? std::string() : test_client(all.back()).get(path).body;
+}
+
+bool test_cluster::is_level(std::size_t live, const std::string& by) const {
+  const auto all = nlohmann::json::parse(ask({"nodes", "--json"}, by).out, nullptr, false);
+  if (!all.is_array()) return false;
+  std::size_t count = 0;
+  std::size_t controllers = 0;
+  std::set<std::string> places;
+  for (const nlohmann::json& each : all) {
+    if (each["live"] != true) continue;
+    ++count;
+    if (each["behind"] != 0) return false;
+    if (each["role"] == "controller") ++controllers;
+    places.insert(each["epoch"].dump() + ' ' + each["seq"].dump());
+  }
+  return count == live && places.size() == 1 && controllers == 1;
+}
+
+nlohmann::json test_cluster::shown(const std::string& name, const std::string& by) const {
+  const auto all = nlohmann::json::parse(ask({"nodes", "--json"}, by).out, nullptr, false);
+  if (!all.is_array()) return {};
+  for (const nlohmann::json& each : all) {
+    if (each["name"] == name) return each;
+  }
+  return {};
 }
 
 bool test_cluster::comes_true(const std::function<bool()>& condition) {

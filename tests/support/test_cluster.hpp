@@ -36,6 +36,8 @@ class test_cluster {
     unsigned nodes = 3;     ///< a, b, c …
     bool has_keys = true;
     std::map<std::string, std::vector<std::string>> flags = {};  ///< Further words, by node.
+    /// Whom a node joins in place of the controller, by node: addresses of relays, or `a` itself.
+    std::map<std::string, std::vector<std::string>> joins = {};
   };
   test_cluster() : test_cluster(options()) {}
   explicit test_cluster(options how);
@@ -69,6 +71,12 @@ class test_cluster {
   [[nodiscard]] std::string get(const std::string& name, std::string_view path = "/") const;
   /// Its listeners' addresses as announced, the oldest first.
   [[nodiscard]] std::vector<endpoint> listeners(const std::string& name) const;
+
+  /// As node `by` hears it: so many nodes are live, all of them at one place of the history, and one
+  /// of them is the controller. Others may be gone.
+  [[nodiscard]] bool is_level(std::size_t live, const std::string& by = "a") const;
+  /// What `nodes` says of that node, asked of `by`; null: nothing.
+  [[nodiscard]] nlohmann::json shown(const std::string& name, const std::string& by = "a") const;
 
   /// Asks until it is so. @return false: it never came
   static bool comes_true(const std::function<bool()>& condition);
