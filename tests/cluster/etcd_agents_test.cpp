@@ -5,6 +5,7 @@
 #include "cluster/agent_keys.hpp"
 #include "cluster/key_folder.hpp"
 #include "cluster/memory_blobs.hpp"
+#include "cluster/sqlite_log.hpp"
 #include "tests/cluster/etcd_ends.hpp"
 #include "tests/support/etcd_members.hpp"
 #include "tests/support/free_port.hpp"
@@ -15,6 +16,7 @@
 #include <future>
 #include <list>
 #include <mutex>
+#include <set>
 
 namespace troupe::cluster {
 namespace {
@@ -201,6 +203,67 @@ TEST_P(etcd_agents, leave_the_beginning_to_who_has_the_history) {
   EXPECT_TRUE(b.is_current());
   EXPECT_EQ(b.running->stands().controller, "a");
   EXPECT_TRUE(wait_until([&] { return b.running->stands().problem.empty(); }));
+}
+
+/// The keys of the values whose changes this agent's disk keeps aside.
+std::set<std::string> kept_aside(const one_agent& of) {
+  std::set<std::string> result;
+  const auto log = sqlite_log::open(of.data.path() / "cluster.db");
+  EXPECT_TRUE(log);
+  if (!log) return result;
+  const auto all = (*log)->aside();
+  EXPECT_TRUE(all);
+  if (!all) return result;
+  for (const change& one : *all) {
+    const auto what = order::decode(one.ordered.bytes);
+    if (!what) continue;
+    if (const auto* value = std::get_if<config_order>(&what->body)) result.insert(value->key);
+  }
+  return result;
+}
+
+TEST_P(etcd_agents, that_are_ahead_of_a_restored_etcd_go_back_to_it_and_keep_what_is_lost_aside) {
+  tests::etcd_members etcd;
+  one_agent a("a", keys, leading(etcd.store()));
+  one_agent b("b", keys, leading(etcd.store()));
+  ASSERT_TRUE(a.start());
+  ASSERT_TRUE(a.leads());
+  ASSERT_TRUE(b.start());
+  one_agent c("c", keys, {.join = {a.running->address(), b.running->address()}});
+  ASSERT_TRUE(c.start());
+  ASSERT_TRUE(b.is_current());
+  ASSERT_TRUE(c.is_current());
+  ASSERT_TRUE(wait_until([&] { return b.running->state()->members().contains("b"); }));
+  EXPECT_EQ(c.set("color", "red").error, "");
+  etcd.back_up();
+  // Another has led since: an epoch that the backup knows nothing of.
+  a.running.reset();
+  ASSERT_TRUE(b.leads());
+  EXPECT_EQ(c.set("color", "blue").error, "");
+  EXPECT_EQ(c.set("size", "big").error, "");
+  ASSERT_TRUE(a.start());
+  ASSERT_TRUE(
+      wait_until([&] { return a.node.value("size") == "big" && c.node.value("size") == "big"; }));
+  const position ahead = c.running->stands().at;
+  ASSERT_EQ(ahead.epoch, 2u);
+
+  etcd.restore();
+  EXPECT_EQ(c.set("shape", "round").error, "");
+  for (one_agent* each : {&a, &b, &c}) {
+    EXPECT_TRUE(wait_until([&] { return each->node.value("shape") == "round"; })) << each->how.name;
+    EXPECT_EQ(each->node.value("color"), "red") << each->how.name;
+    EXPECT_EQ(each->node.value("size"), "") << each->how.name;
+    EXPECT_TRUE(each->is_current()) << each->how.name;
+  }
+  EXPECT_TRUE(wait_until([&] {
+    const position at = a.running->stands().at;
+    return at.epoch > ahead.epoch && b.running->stands().at == at && c.running->stands().at == at;
+  }));
+  // What each of them had acknowledged, and is no part of the history any more.
+  for (one_agent* each : {&a, &b, &c}) {
+    each->running.reset();
+    EXPECT_EQ(kept_aside(*each), (std::set<std::string>{"color", "size"})) << each->how.name;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(, etcd_agents, ::testing::Bool(), [](const auto& kind) {
