@@ -102,6 +102,22 @@ TEST(links, a_key_that_nobody_knows_is_denied_and_let_in_when_it_is_allowed) {
   EXPECT_TRUE(node.ask("there"));
 }
 
+TEST(links, a_key_that_was_denied_for_long_is_in_soon_after_it_is_allowed) {
+  lower_end below(server());
+  const curve_pair mine = *curve_pair::make();
+  upper_end node("a", mine, to(below));
+  // It tries at ever longer intervals, up to 5 s: so long that the next one is among the longest.
+  std::this_thread::sleep_for(milliseconds(8'000));
+  std::uint64_t denied = 0;
+  on(*below.loop, [&] { denied = below.who->denied(); });
+  EXPECT_GE(denied, 4U);
+  const auto allowed = std::chrono::steady_clock::now();
+  below.allow({{mine.public_key, link_role::member}});
+  EXPECT_TRUE(node.seen.wait("up"));
+  // By the protocol within 10 s: the longest interval is 5 s, and a handshake takes its time.
+  EXPECT_LT(std::chrono::steady_clock::now() - allowed, milliseconds(30'000));
+}
+
 TEST(links, another_server_than_the_one_expected_is_no_link) {
   lower_end below(server());
   const curve_pair mine = *curve_pair::make();
@@ -209,12 +225,15 @@ TEST(links, a_revoked_key_is_cut_and_its_neighbours_notice_nothing) {
   ASSERT_TRUE(neighbour.seen.wait("up"));
   ASSERT_TRUE(revoked.ask("in"));
   ASSERT_TRUE(neighbour.ask("in"));
+  const auto cut_at = std::chrono::steady_clock::now();
   on(*below.loop, [&] {
     below.who->allow({{good.public_key, link_role::member}});
     below.sockets->cut(bad.public_key);
     below.sockets->announce("c", topic_message{.topic = "c", .payload = "secret"});
   });
   EXPECT_TRUE(revoked.seen.wait("down"));
+  // The protocol says within a second; without the cut a time-out would find it in 10 s.
+  EXPECT_LT(std::chrono::steady_clock::now() - cut_at, milliseconds(5'000));
   EXPECT_TRUE(below.seen.wait("gone " + bad.public_key));
   EXPECT_TRUE(revoked.seen.wait("log " + below.address().text() + " does not let our key in"));
   EXPECT_TRUE(neighbour.seen.wait("c secret"));
