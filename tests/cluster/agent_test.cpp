@@ -311,6 +311,49 @@ TEST_F(agents, a_node_that_joins_late_has_it_all) {
   EXPECT_EQ((*all[4])->stands().at, (*all[0])->stands().at);
 }
 
+TEST_F(agents, a_node_that_was_away_while_the_log_was_cut_comes_to_the_head_by_a_snapshot) {
+  start_all();
+  ASSERT_EQ(all[0]->order(sign(config_order{.key = "first", .value = "kept"})).error, "");
+  ASSERT_TRUE(eventually([&] { return all[3]->node.value("first") == "kept"; }));
+  all[3]->stop();
+  struct extent {
+    std::uint64_t begins_after = 0;
+    std::uint64_t head = 0;
+  };
+  const auto log_of = [](const test_agent& of) -> extent {
+    const auto log = sqlite_log::open(of.data.path() / "cluster.db");
+    EXPECT_TRUE(log);
+    if (!log) return {};
+    return {(*log)->begins_after(), (*log)->head().seq};
+  };
+  const extent away = log_of(*all[3]);
+  EXPECT_EQ(away.begins_after, 0U);
+  // A log is cut at the checkpoint before the last, and there is one each thousand changes.
+  auto left = std::make_shared<std::atomic<int>>(0);
+  for (int i = 0; i < 2'200; ++i) {
+    ASSERT_TRUE(eventually([&] { return *left < 64; }));
+    ++*left;
+    const auto value = std::to_string(i);
+    (*all[0])->submit(sign(config_order{.key = "count", .value = value}),
+                      [left](const progress& one) {
+                        if (one.done) --*left;
+                      });
+  }
+  ASSERT_TRUE(eventually([&] { return *left == 0; }));
+  ASSERT_TRUE(eventually([&] { return all[1]->node.value("count") == "2199"; }));
+  ASSERT_EQ(push(*all[1], "one").state, "active");
+  start(3);
+  EXPECT_TRUE(all[3]->is_current());
+  EXPECT_TRUE(everywhere(1));
+  EXPECT_TRUE(eventually([&] { return all[3]->node.value("count") == "2199"; }));
+  EXPECT_EQ(all[3]->node.value("first"), "kept");
+  EXPECT_TRUE(eventually([&] { return (*all[3])->stands().at == (*all[0])->stands().at; }));
+  for (const std::size_t each : {std::size_t{3}, std::size_t{0}}) all[each]->stop();
+  // What it lacked was there no more, so it did not come change by change.
+  EXPECT_GT(log_of(*all[0]).begins_after, away.head);
+  EXPECT_GT(log_of(*all[3]).begins_after, away.head);
+}
+
 TEST_F(agents, a_token_makes_a_member_once) {
   start_all();
   const auto nodes = people.keys.known_nodes();
