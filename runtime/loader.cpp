@@ -25,10 +25,15 @@ std::string with_slash(std::string path) {
 
 std::string folder(const std::string& path) { return path.empty() ? path : with_slash(absolute(path)); }
 
-void replace_all(std::string& text, std::string_view what, std::string_view with) {
-  for (std::size_t at = text.find(what); at != std::string::npos;
-       at = text.find(what, at + with.size())) {
-    text.replace(at, what.size(), with);
+/// A prefix with a slash behind it is one too: of `lua_package_path "$prefix/lua/?.lua"`.
+std::size_t slashes_at(std::string_view text, std::size_t at) {
+  const std::size_t end = text.find_first_not_of('/', at);
+  return (end == std::string_view::npos ? text.size() : end) - at;
+}
+
+void drop_all(std::string& text, std::string_view prefix) {
+  for (std::size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix, at)) {
+    text.erase(at, prefix.size() + slashes_at(text, at + prefix.size()));
   }
 }
 
@@ -39,7 +44,7 @@ void drop_cut_prefix(std::string& text, std::string_view prefix) {
     for (std::size_t cut = 1; cut + 1 < prefix.size(); ++cut) {
       const std::string_view rest = prefix.substr(cut);
       if (std::string_view(text).substr(at).starts_with(rest)) {
-        text.erase(at - 3, 3 + rest.size());
+        text.erase(at - 3, 3 + rest.size() + slashes_at(text, at + rest.size()));
         at -= 3;
         break;
       }
@@ -100,9 +105,9 @@ void name_by_prefix(diagnostics& problems, const release_source& source) {
   // nginx names files in full; in a release a full name says where the node keeps its copy.
   if (source.digest.empty()) return;
   for (diagnostic& problem : problems) {
-    if (problem.file.starts_with(source.prefix)) problem.file.erase(0, source.prefix.size());
+    if (problem.file.starts_with(source.prefix)) drop_all(problem.file, source.prefix);
     for (std::string* text : {&problem.reason, &problem.hint}) {
-      replace_all(*text, source.prefix, "");
+      drop_all(*text, source.prefix);
       drop_cut_prefix(*text, source.prefix);
     }
   }
