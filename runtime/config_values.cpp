@@ -89,11 +89,14 @@ std::optional<config_value> decode_config(std::string_view bytes) {
   return config_value{static_cast<config_type>(bytes[0] - '0'), std::string(bytes.substr(1))};
 }
 
+std::optional<diagnostic> check_config_key(std::string_view key) {
+  if (is_key(key)) return std::nullopt;
+  return diagnostic{.reason = '"' + std::string(key) + "\" is no key for a config value",
+                    .hint = "1 to 255 letters, digits and _ - . : /"};
+}
+
 std::optional<diagnostic> check_config(std::string_view key, const config_value& value) {
-  if (!is_key(key)) {
-    return diagnostic{.reason = "this is no key for a config value",
-                      .hint = "1 to 255 letters, digits and _ - . : /"};
-  }
+  if (auto wrong = check_config_key(key)) return wrong;
   const std::string name = "config value " + std::string(key);
   if (value.text.size() > config_values::max_value_bytes) {
     return diagnostic{.reason = name + " has more than " +

@@ -88,6 +88,7 @@ class config_values {
 [[nodiscard]] std::optional<config_value> decode_config(std::string_view bytes);
 
 /// Why this key or value cannot be, or nothing.
+std::optional<diagnostic> check_config_key(std::string_view key);
 std::optional<diagnostic> check_config(std::string_view key, const config_value& value);
 
 }  // namespace troupe

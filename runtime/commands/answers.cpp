@@ -1,11 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/commands/answers.hpp"
 
+#include "runtime/commands/command.hpp"
+#include "runtime/commands/terminal.hpp"
 #include "runtime/json_text.hpp"
 
 #include <algorithm>
 
 namespace troupe {
+namespace {
+
+std::string document_of(std::string_view error, const diagnostic& problem) {
+  std::string out = "{\"error\":" + json_string(error) + ",\"reason\":" + json_string(text(problem));
+  if (!problem.file.empty()) out += ",\"file\":" + json_string(problem.file);
+  if (problem.line != 0) out += ",\"line\":" + std::to_string(problem.line);
+  if (!problem.hint.empty()) out += ",\"hint\":" + json_string(problem.hint);
+  return out + '}';
+}
+
+}  // namespace
 
 std::string json_of(const diagnostics& problems) {
   std::string out = "[";
@@ -29,6 +42,16 @@ std::string json_refusal(std::string_view error, const diagnostics& problems) {
     if (first->line != 0) out += ",\"line\":" + std::to_string(first->line);
   }
   return out + ",\"problems\":" + json_of(problems) + '}';
+}
+
+int refuse_with(bool json, std::string_view error, const diagnostic& problem, int status) {
+  complain(problem);
+  if (json) say(document_of(error, problem));
+  return status;
+}
+
+int wrong_usage(bool json, const diagnostic& problem) {
+  return refuse_with(json, "bad_request", problem, exit_usage);
 }
 
 std::string json_of(const std::vector<listener_info>& listeners) {

@@ -3,11 +3,11 @@
 // `troupe apply PATH`: sends an app folder to a running node, which checks it, loads it beside the
 // release that serves, and swaps it in.
 #include "cluster/bundle.hpp"
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/terminal.hpp"
-#include "runtime/json_text.hpp"
 #include "runtime/release_needs.hpp"
 
 namespace troupe {
@@ -18,14 +18,6 @@ constexpr std::uint64_t most_unasked_bytes = 256 * 1024;
 
 // A message travels in the head of the request, escaped.
 constexpr std::size_t most_message_bytes = 4096;
-
-int refuse(const shared_flags& flags, const diagnostic& problem) {
-  complain(problem);
-  if (flags.json) {
-    say("{\"error\":\"check_failed\",\"reason\":" + json_string(text(problem)) + '}');
-  }
-  return exit_refused;
-}
 
 }  // namespace
 
@@ -54,13 +46,13 @@ int apply_command(words arguments) {
   if (!flags) return flags.error();
 
   if (message.size() > most_message_bytes) {
-    complain(diagnostic{.reason = "the message has " + std::to_string(message.size()) + " bytes",
+    return wrong_usage(flags->json,
+                       {.reason = "the message has " + std::to_string(message.size()) + " bytes",
                         .hint = std::to_string(most_message_bytes) + " are the most"});
-    return exit_usage;
   }
   app_contents contents;
   auto files = read_app(path, contents);
-  if (!files) return refuse(*flags, files.error());
+  if (!files) return refuse_with(flags->json, "check_failed", files.error(), exit_refused);
 
   auto node = node_call::to(*flags);
   if (!node) return node.error();

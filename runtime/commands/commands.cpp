@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/commands/command.hpp"
 
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/spelling.hpp"
-#include "runtime/commands/terminal.hpp"
 #include "runtime/nginx_invocation.hpp"
 #include "runtime/versions.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cstdio>
 
 namespace troupe {
 namespace {
@@ -29,7 +31,8 @@ constexpr std::array table = {
     command{"version", "the versions of troupe and its libraries", version_command},
 };
 
-int unknown_command(const std::string& word) {
+int unknown_command(words arguments) {
+  const std::string& word = arguments[0];
   std::vector<std::string_view> names;
   for (const command& each : table) names.push_back(each.name);
   diagnostic problem{.reason = "unknown command \"" + word + '"',
@@ -37,8 +40,7 @@ int unknown_command(const std::string& word) {
   if (const auto near = nearest(word, names); !near.empty()) {
     problem.hint = "did you mean `troupe " + std::string(near[0]) + "`?";
   }
-  complain(problem);
-  return exit_usage;
+  return wrong_usage(std::ranges::find(arguments, "--json") != arguments.end(), problem);
 }
 
 }  // namespace
@@ -94,7 +96,7 @@ int perform(words arguments) {
   for (const command& each : table) {
     if (first == each.name) return each.perform(arguments.subspan(1));
   }
-  return unknown_command(first);
+  return unknown_command(arguments);
 }
 
 }  // namespace troupe

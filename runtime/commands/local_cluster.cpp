@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/commands/local_cluster.hpp"
 
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
 #include "runtime/commands/release_answers.hpp"
@@ -210,9 +211,8 @@ std::string name_of(unsigned number) {
 
 int local_cluster(const shared_flags& flags, unsigned nodes, const std::string& path) {
   if (flags.port) {
-    complain(diagnostic{.reason = "--port is not for `troupe cluster up`",
-                        .hint = "its nodes take free ports, and it prints them"});
-    return exit_usage;
+    return wrong_usage(flags.json, {.reason = "--port is not for `troupe cluster up`",
+                                    .hint = "its nodes take free ports, and it prints them"});
   }
   std::string pattern = (fs::temp_directory_path() / "troupe-cluster-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) {

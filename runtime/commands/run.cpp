@@ -136,16 +136,16 @@ int run_command(words arguments) {
   auto flags = parse(arguments, own);
   if (!flags) return flags.error();
   if (own.keep == 0u) {
-    complain(diagnostic{.reason = "--keep-releases takes a number from 1 on"});
-    return exit_usage;
+    return wrong_usage(flags->json, {.reason = "--keep-releases takes a number from 1 on"});
   }
   std::error_code error;
   const bool in_place = !own.path.empty() && fs::is_regular_file(own.path, error);
   if (own.watches && (in_place || own.path.empty())) {
-    complain(diagnostic{.reason = "--watch needs an app folder to watch",
-              .hint = in_place ? "name the folder in place of the conf file; HUP reloads a conf file"
-                               : "`troupe run PATH --watch`"});
-    return exit_usage;
+    return wrong_usage(
+        flags->json,
+        {.reason = "--watch needs an app folder to watch",
+         .hint = in_place ? "name the folder in place of the conf file; HUP reloads a conf file"
+                          : "`troupe run PATH --watch`"});
   }
   auto given = inheritance::receive();
   if (!given) return refuse(*flags, {given.error()});

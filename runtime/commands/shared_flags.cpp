@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/commands/shared_flags.hpp"
 
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/spelling.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/data_folder.hpp"
@@ -58,6 +59,8 @@ class command_parser {
 
   // Throws CLI's errors.
   void parse(words given) {
+    // What is wrong may come before it is read.
+    wants_json_ = std::ranges::find(given, "--json") != given.end();
     std::vector<std::string> reversed(given.rbegin(), given.rend());  // as CLI11 wants them
     app_.parse(reversed);
     take_environment();
@@ -77,8 +80,7 @@ class command_parser {
       reason =
           (unknown.starts_with("-") ? "unknown flag \"" : "unexpected word \"") + unknown + '"';
     }
-    complain(diagnostic{.reason = reason, .hint = hint(unknown)});
-    return exit_usage;
+    return wrong_usage(wants_json_, {.reason = reason, .hint = hint(unknown)});
   }
 
  private:
@@ -250,6 +252,7 @@ class command_parser {
   const command_syntax& syntax_;
   shared_flags& flags_;
   CLI::App app_;
+  bool wants_json_ = false;
   std::string config_;
   std::string level_;
   std::vector<std::string> settings_;

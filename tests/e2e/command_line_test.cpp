@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include <csignal>
@@ -138,6 +139,43 @@ TEST(command_line, a_slip_gets_a_hint_and_status_2) {
   EXPECT_EQ(flag.err, "unknown flag \"--prot\"\n  hint: did you mean --port?\n");
   EXPECT_EQ(run_troupe({}).status, 2);
   EXPECT_EQ(run_troupe({"run", "app", "--keep-releases", "0"}).status, 2);
+}
+
+TEST(command_line, wrong_usage_is_status_2_and_with_json_a_document) {
+  // Before a node is asked: there is none.
+  const std::string app = (source_folder() / "examples/hello").string();
+  const std::vector<std::vector<std::string>> slips = {
+      {"push", app, "--canary", "x"},
+      {"push", app, "--canary", "20%", "--stop-if", "error>1%"},
+      {"push", app, "--app", "bad name!"},
+      {"push", app, "--to", "zone="},
+      {"push", "--outcome", "zz"},
+      {"push"},
+      {"rollback", "--app", "bad name!"},
+      {"rollback", "x"},
+      {"releases", "--app", "bad name!"},
+      {"config", "set", "bad key", "v"},
+      {"config", "set", "k", "v", "--to", "zone="},
+      {"config", "sett", "k", "v"},
+      {"keys", "trust", "k"},
+      {"cluster", "promotee"},
+      {"nodes", "--no-such-flag"},
+      {"run", "--prot", "1"},
+      {"puhs", app}};
+  for (std::vector<std::string> words : slips) {
+    std::string line;
+    for (const std::string& word : words) line += word + ' ';
+    const finished plain = run_troupe(words);
+    EXPECT_EQ(plain.status, 2) << line << plain.err;
+    EXPECT_EQ(plain.out, "") << line;
+    words.emplace_back("--json");
+    const finished done = run_troupe(words);
+    EXPECT_EQ(done.status, 2) << line;
+    const auto told = nlohmann::json::parse(done.out, nullptr, false);
+    ASSERT_TRUE(told.is_object()) << line << done.out;
+    EXPECT_EQ(told["error"], "bad_request") << line;
+    EXPECT_TRUE(told["reason"].is_string()) << line;
+  }
 }
 
 TEST(command_line, the_client_says_which_part_of_it_is_missing) {

@@ -61,7 +61,7 @@ TEST(config, bad_values_and_words_are_refused) {
   const finished unknown = ask(node, {"config", "gett", "a"});
   EXPECT_EQ(unknown.status, 2);
   EXPECT_NE(unknown.err.find("did you mean `troupe config get`?"), std::string::npos);
-  EXPECT_EQ(ask(node, {"config", "set", std::string(300, 'k'), "1"}).status, 1);
+  EXPECT_EQ(ask(node, {"config", "set", std::string(300, 'k'), "1"}).status, 2);
   EXPECT_EQ(ask(node, {"config", "set", "empty", ""}).status, 0);
   EXPECT_EQ(ask(node, {"config", "get", "empty"}).out, "\n");
   EXPECT_EQ(node.stop(), 0);
