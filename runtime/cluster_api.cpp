@@ -9,6 +9,7 @@
 #include "runtime/resident_bytes.hpp"
 #include "runtime/versions.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <mutex>
 
@@ -19,6 +20,10 @@ namespace {
 
 using json = cluster_json;
 using cluster::refusal_errc;
+
+std::string_view hint_of(std::string_view reason) {
+  return reason.starts_with(no_controller_words) ? no_controller_hint : std::string_view();
+}
 
 admin_response answer_of(const cluster::refusal& why) {
   switch (why.errc) {
@@ -33,7 +38,7 @@ admin_response answer_of(const cluster::refusal& why) {
     case refusal_errc::denied:
       return refusal(403, "denied", why.reason);
     case refusal_errc::not_leader:
-      return refusal(503, "no_controller", why.reason);
+      return refusal(503, "no_controller", why.reason, hint_of(why.reason));
     case refusal_errc::conflict:
       return refusal(409, "failed", why.reason);
     default:
@@ -70,6 +75,46 @@ const cluster::release_info* find_release(const cluster::cluster_state& state,
   return found == of->releases.end() ? nullptr : &found->second;
 }
 
+/// Whether it never came to serve. One that was gone back to later is the parent of what came then.
+bool was_aborted(const cluster::cluster_state& state, const cluster::app_state& of,
+                 const cluster::release_info& release) {
+  const auto order = cluster::order::decode(release.ordered.bytes);
+  const auto* push = order ? state.outcome(order->id) : nullptr;
+  if (push == nullptr || push->step != cluster::push_step::aborted) return false;
+  return std::ranges::none_of(
+      of.releases, [&](const auto& each) { return each.second.parent == release.number; });
+}
+
+// Values of a key, by age: cluster_state::config_of() sees the same.
+const cluster::scoped_value* value_for_everyone(const std::vector<cluster::scoped_value>& values) {
+  const auto found = std::ranges::find_if(
+      values, [](const cluster::scoped_value& each) { return each.scope.is_everyone(); });
+  return found == values.end() ? nullptr : &*found;
+}
+
+const cluster::scoped_value* value_seen_by(const std::vector<cluster::scoped_value>& values,
+                                           const std::string& node,
+                                           const cluster::label_map& labels) {
+  const auto found = std::find_if(values.rbegin(), values.rend(), [&](const auto& each) {
+    return !each.scope.is_everyone() && each.scope.matches(node, labels);
+  });
+  return found == values.rend() ? value_for_everyone(values) : &*found;
+}
+
+/// When a controller was heard last, in milliseconds since 1970; null: never.
+json since_of(const std::function<cluster::agent::standing()>& stands, cluster::wall_time now) {
+  if (!stands) return {};
+  const cluster::agent::standing last = stands();
+  return last.silent ? json((now - *last.silent).time_since_epoch().count()) : json();
+}
+
+/// For a controller to be heard: as who asks says, who knows how long it wants to wait.
+std::chrono::milliseconds wait_of(const admin_request& asked) {
+  constexpr std::uint32_t most = 24 * 60 * 60 * 1000;
+  const auto given = number_in(asked.parameter("wait_ms"));
+  return given ? std::chrono::milliseconds(std::min(*given, most)) : cluster_way::usual_wait;
+}
+
 // "push", "read": what a key may do.
 json roles_of(cluster::key_roles roles) {
   json names = json::array();
@@ -95,14 +140,14 @@ admin_response cluster_api::answer(const admin_request& asked) const {
     if (path == "/v1/ready") return ready();
     if (path == "/v1/status") return status();
     if (path == "/v1/nodes") return nodes(asked);
-    if (path == "/v1/cluster/status") return cluster_status();
+    if (path == "/v1/cluster/status") return cluster_status(asked);
     if (path == "/v1/cluster/keys") return keys();
     if (path == "/v1/releases") return list_releases(asked);
     if (path == "/v1/diff") return diff(asked);
     if (path == "/v1/config") return list_config(asked);
     if (path.starts_with("/v1/config/")) return config(std::string(rest_of("/v1/config/")));
     if (path.starts_with("/v1/releases/")) return show_release(asked, rest_of("/v1/releases/"));
-    if (path.starts_with("/v1/orders/")) return outcome(rest_of("/v1/orders/"));
+    if (path.starts_with("/v1/orders/")) return outcome(asked, rest_of("/v1/orders/"));
   }
   if (posts && path == "/v1/upgrade") return hand_over(parts_.upgrading, asked);
   change_lock change;
@@ -212,7 +257,7 @@ admin_response cluster_api::nodes(const admin_request& asked) const {
   const auto state = parts_.way.state();
   if (!state) return answer_of(state.error());
   const std::string app = app_of(**state, asked.parameter("app"));
-  auto answer = parts_.way.query("nodes");
+  auto answer = parts_.way.query("nodes", wait_of(asked));
   if (!answer && parts_.host == nullptr) return answer_of(answer.error());
   if (answer) return reply(json_of_nodes(*answer, **state, app));
   // Nobody keeps the list while there is no controller: what this node knows is itself and who is a
@@ -234,23 +279,26 @@ admin_response cluster_api::nodes(const admin_request& asked) const {
   self.version = troupe_version();
   self.at = (*state)->at();
   self.problem = answer.error().reason;
+  self.labels = parts_.labels;
   self.heard = std::chrono::time_point_cast<std::chrono::milliseconds>(
       std::chrono::system_clock::now());
+  const auto self_heard = self.heard;
   own.nodes.push_back(std::move(self));
   json body = json_of_nodes(own, **state, app);
+  const json since = since_of(parts_.stands, self_heard);
   for (json& each : body) {
-    // It may be behind by what it cannot know, and of the others it knows nothing.
-    if (each["name"] == parts_.name) continue;
-    each["since"] = nullptr;
+    // It may be behind by what it cannot know, since it heard the controller last; and of the others it
+    // knows nothing.
     each["behind"] = nullptr;
+    each["since"] = each["name"] == parts_.name ? since : json();
   }
   return reply(body);
 }
 
-admin_response cluster_api::cluster_status() const {
+admin_response cluster_api::cluster_status(const admin_request& asked) const {
   const auto state = parts_.way.state();
   if (!state) return answer_of(state.error());
-  const auto answer = parts_.way.query("status");
+  const auto answer = parts_.way.query("status", wait_of(asked));
   json body{{"controller", (*state)->controller()},
             {"reached", answer.has_value()},
             {"epoch", (*state)->at().epoch},
@@ -260,6 +308,7 @@ admin_response cluster_api::cluster_status() const {
     if (more.is_object()) body.update(more);
   } else {
     body["reason"] = answer.error().reason;
+    if (const auto hint = hint_of(answer.error().reason); !hint.empty()) body["hint"] = hint;
   }
   body["members"] = json::array();
   for (const auto& [name, member] : (*state)->members()) {
@@ -332,6 +381,7 @@ admin_response cluster_api::list_releases(const admin_request& asked) const {
       }
     }
     one["exchanges"] = 0;
+    if (one["state"] == "stored" && was_aborted(**state, *of, release)) one["state"] = "aborted";
     for (const live_release& live : living) {
       if (live.number != static_cast<int>(release.number)) continue;
       one["exchanges"] = live.exchanges;
@@ -474,19 +524,28 @@ admin_response cluster_api::watch_config(const admin_request& asked) const {
   }};
 }
 
-// The one for everyone; with a scope it is one of the list.
+// As this node's scripts see it; over a link, where there is no node, the one for everyone.
 admin_response cluster_api::config(const std::string& key) const {
   const auto state = parts_.way.state();
   if (!state) return answer_of(state.error());
+  if (parts_.host != nullptr) {
+    if (const auto own = parts_.host->own_value(key)) return reply(json_of_own(key, *own));
+  }
+  std::string reason = "there is no value \"" + key + '"';
   const auto found = (*state)->config().find(key);
   if (found != (*state)->config().end()) {
+    const auto* seen = parts_.name.empty()
+                           ? value_for_everyone(found->second)
+                           : value_seen_by(found->second, parts_.name, parts_.labels);
+    if (seen != nullptr) return reply(json_of(key, *seen));
+    std::string scopes;
     for (const cluster::scoped_value& each : found->second) {
-      if (each.scope.is_everyone()) return reply(json_of(key, each));
+      scopes += (scopes.empty() ? "" : "; ") + each.scope.text();
     }
-    if (!found->second.empty()) return reply(json_of(key, found->second.back()));
+    reason += parts_.name.empty() ? " for every node" : " for node " + parts_.name;
+    reason += ": it is set for " + scopes;
   }
-  return refusal(404, "unknown_key", "there is no value \"" + key + '"',
-                 "`troupe config list` shows those that there are");
+  return refusal(404, "unknown_key", reason, "`troupe config list` shows those that there are");
 }
 
 // --- Orders -------------------------------------------------------------------------------------
@@ -499,7 +558,7 @@ admin_response cluster_api::missing(const admin_request& asked) const {
   for (const cluster::manifest_file& each : files->files) names.push_back(each.content);
   std::ranges::sort(names);
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  const auto lacking = parts_.way.missing(std::move(names));
+  const auto lacking = parts_.way.missing(std::move(names), wait_of(asked));
   if (!lacking) return answer_of(lacking.error());
   json body = json::array();
   for (const cluster::digest& each : *lacking) body.push_back(each.text());
@@ -509,17 +568,21 @@ admin_response cluster_api::missing(const admin_request& asked) const {
 admin_response cluster_api::put(const admin_request& asked, std::string_view name) const {
   const auto digest = cluster::digest::parse(name);
   if (!digest) return refusal(400, "bad_request", "that is no digest");
-  if (auto done = parts_.way.put(*digest, asked.body); !done) return answer_of(done.error());
+  if (auto done = parts_.way.put(*digest, asked.body, wait_of(asked)); !done) {
+    return answer_of(done.error());
+  }
   return reply({{"digest", digest->text()}});
 }
 
 admin_response cluster_api::submit(const admin_request& asked, change_lock change) const {
   auto what = cluster::signed_order::decode(asked.body);
   if (!what) return answer_of(what.error());
-  return {.stream = [this, what = std::move(*what), by = author_of(asked),
+  return {.stream = [this, what = std::move(*what), by = author_of(asked), wait = wait_of(asked),
                      change = std::move(change)](const admin_lines& send) {
-    parts_.way.submit(what, [&](const cluster::progress* news) {
-      if (news == nullptr) return send("");
+    std::string watched;  // The last news while a canary is.
+    const auto on = [&](const cluster::progress* news) {
+      // Said again each second, so that who shows it can say how long is left.
+      if (news == nullptr) return send(watched);
       if (news->done && parts_.audit != nullptr && parts_.log != nullptr) {
         const std::string release =
             news->release == 0 ? std::string() : " release " + std::to_string(news->release);
@@ -527,12 +590,15 @@ admin_response cluster_api::submit(const admin_request& asked, change_lock chang
                             news->error.empty() ? news->state : news->error + ": " + news->reason,
                             *parts_.log);
       }
-      return send(json_line(json_of(*news)));
-    });
+      const std::string line = json_line(json_of(*news));
+      watched = news->state == "canary" ? line : std::string();
+      return send(line);
+    };
+    parts_.way.submit(what, on, wait);
   }};
 }
 
-admin_response cluster_api::outcome(std::string_view id) const {
+admin_response cluster_api::outcome(const admin_request& asked, std::string_view id) const {
   const auto state = parts_.way.state();
   if (!state) return answer_of(state.error());
   const auto wanted = cluster::parse_order_id(id);
@@ -543,7 +609,8 @@ admin_response cluster_api::outcome(std::string_view id) const {
   const bool is_known = (*state)->outcome(*wanted) != nullptr || (*state)->seq_of(*wanted);
   const auto answer = is_alone && is_known
                           ? tl::expected<cluster::query_answer, cluster::refusal>()
-                          : parts_.way.query(std::string(cluster::outcome_query) + std::string(id));
+                          : parts_.way.query(std::string(cluster::outcome_query) + std::string(id),
+                                             wait_of(asked));
   if (answer && !answer->text.empty()) {
     const auto decoded = cluster::decode_message(answer->text);
     if (const auto* told = decoded ? std::get_if<cluster::progress>(&*decoded) : nullptr) {

@@ -33,6 +33,7 @@ class cluster_api {
     audit_log* audit = nullptr;
     const net::log_context* log = nullptr;
     std::function<cluster::agent::standing()> stands = {};
+    cluster::label_map labels = {};
     std::string address = {};  ///< Where it binds.
     upgrade* upgrading = nullptr;
     /// How often who watches looks.
@@ -49,7 +50,7 @@ class cluster_api {
   [[nodiscard]] admin_response overview() const;
   [[nodiscard]] admin_response status() const;
   [[nodiscard]] admin_response nodes(const admin_request& asked) const;
-  [[nodiscard]] admin_response cluster_status() const;
+  [[nodiscard]] admin_response cluster_status(const admin_request& asked) const;
   [[nodiscard]] admin_response list_releases(const admin_request& asked) const;
   [[nodiscard]] admin_response show_release(const admin_request& asked, std::string_view rest) const;
   [[nodiscard]] admin_response diff(const admin_request& asked) const;
@@ -62,7 +63,7 @@ class cluster_api {
   /// Held by what changes something, to its end.
   using change_lock = std::shared_ptr<std::shared_lock<std::shared_mutex>>;
   [[nodiscard]] admin_response submit(const admin_request& asked, change_lock change) const;
-  [[nodiscard]] admin_response outcome(std::string_view id) const;
+  [[nodiscard]] admin_response outcome(const admin_request& asked, std::string_view id) const;
   [[nodiscard]] tl::expected<cluster::manifest, cluster::refusal> manifest_of(
       const cluster::release_info& release) const;
 

@@ -136,6 +136,11 @@ net::config_map cluster_host::with_own(net::config_map values) const {
   return values;
 }
 
+std::optional<std::string> cluster_host::own_value(const std::string& key) const {
+  const auto found = parts_.options.values.find(key);
+  return found == parts_.options.values.end() ? std::nullopt : std::optional(found->second);
+}
+
 void cluster_host::config(const std::map<std::string, std::string, std::less<>>& values,
                           std::uint64_t version) {
   {

@@ -57,6 +57,8 @@ class cluster_host final : public cluster::host {
   [[nodiscard]] std::vector<cluster::digest> in_use() const;
   /// What this node's scripts see: the cluster's values, and over them those of `--set`.
   [[nodiscard]] const net::live_config& config() const noexcept { return config_; }
+  /// What `--set` gives this node alone.
+  [[nodiscard]] std::optional<std::string> own_value(const std::string& key) const;
   /// Waits until the version is another than `seen`, at most for so long.
   void wait_config(std::uint64_t seen, std::chrono::milliseconds limit) const;
 

@@ -201,7 +201,7 @@ tl::expected<void, diagnostics> cluster_node::impl::start() {
       *blobs, *hearing);
   if (!begun) return tl::unexpected(failed(begun.error()));
   agent = std::move(*begun);
-  way.emplace(*agent, store->blobs());
+  way.emplace(*agent, store->blobs(), options.name);
   allow_upgrades();
   lead_scripts();
   api.emplace(cluster_api::parts{.way = *way,
@@ -210,6 +210,7 @@ tl::expected<void, diagnostics> cluster_node::impl::start() {
                                  .audit = &*audit,
                                  .log = &*log,
                                  .stands = [this] { return agent->stands(); },
+                                 .labels = options.labels,
                                  .address = agent->address(),
                                  .upgrading = upgrading ? &*upgrading : nullptr});
   if (auto served = serve_all(apps); !served) return served;
@@ -384,7 +385,7 @@ void cluster_node::impl::refresh_list() {
     wanted = wanted || !on_change.empty();
   }
   if (!wanted) return;
-  const auto answer = way->query("nodes");
+  const auto answer = way->query("nodes", cluster_way::usual_wait);
   if (!answer) return;
   const auto before = scripts->now();
   host->nodes(answer->nodes);

@@ -15,6 +15,10 @@ std::string failed(std::string_view error, std::string_view reason) {
       -1, ' ', false, cluster_json::error_handler_t::replace);
 }
 
+std::string_view error_of(const cluster::refusal& why) {
+  return why.errc == cluster::refusal_errc::not_leader ? "no_controller" : "no_answer";
+}
+
 std::optional<unsigned> share(double percent) {
   if (!(percent >= 1 && percent <= 100)) return {};
   return static_cast<unsigned>(percent);
@@ -51,13 +55,13 @@ std::string push_folder(cluster_way& way, const net::cluster_push& what,
   contents.insert_or_assign(body.manifest, std::move(manifest));
   std::vector<cluster::digest> names;
   for (const auto& [name, content] : contents) names.push_back(name);
-  const auto missing = way.missing(std::move(names));
-  if (!missing) return failed("no_answer", missing.error().reason);
+  const auto missing = way.missing(std::move(names), cluster_way::usual_wait);
+  if (!missing) return failed(error_of(missing.error()), missing.error().reason);
   for (const cluster::digest& each : *missing) {
     const auto found = contents.find(each);
     if (found == contents.end()) continue;
-    if (auto done = way.put(each, found->second); !done) {
-      return failed("no_answer", done.error().reason);
+    if (auto done = way.put(each, found->second, cluster_way::usual_wait); !done) {
+      return failed(error_of(done.error()), done.error().reason);
     }
   }
 
@@ -82,7 +86,8 @@ std::string push_folder(cluster_way& way, const net::cluster_push& what,
                  last = json_of(*news).dump(-1, ' ', false, cluster_json::error_handler_t::replace);
                }
                return goes_on();
-             });
+             },
+             cluster_way::usual_wait);
   return last;
 }
 

@@ -10,6 +10,7 @@
 
 #include "cluster/cluster_state.hpp"
 #include "cluster/curve_key.hpp"
+#include "troupe/diagnostic.hpp"
 
 #include <map>
 #include <optional>
@@ -22,8 +23,8 @@ struct link_keys {
   std::string server;                        ///< Z85.
   std::map<cluster::public_key, cluster::trusted_key> root;
 
-  [[nodiscard]] static tl::expected<link_keys, cluster::refusal> load(const std::string& key_folder,
-                                                                      const std::string& address);
+  [[nodiscard]] static tl::expected<link_keys, diagnostic> load(const std::string& key_folder,
+                                                                const std::string& address);
 };
 
 }  // namespace troupe

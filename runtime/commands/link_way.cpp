@@ -35,12 +35,12 @@ class link_way final : public cluster_way {
     loop_.reset();
   }
 
-  tl::expected<void, refusal> open(const cluster::link_address& to) {
+  tl::expected<void, diagnostic> open(const cluster::link_address& to) {
     auto context = cluster::zmq_context::make();
-    if (!context) return tl::unexpected(context.error());
+    if (!context) return tl::unexpected(diagnostic{.reason = context.error().reason});
     context_ = std::move(*context);
     auto loop = cluster::zmq_loop::make();
-    if (!loop) return tl::unexpected(loop.error());
+    if (!loop) return tl::unexpected(diagnostic{.reason = loop.error().reason});
     loop_ = std::move(*loop);
     socket_.emplace(*context_,
                     cluster::upper_socket::options{
@@ -58,22 +58,24 @@ class link_way final : public cluster_way {
     std::unique_lock lock(mutex_);
     news_.wait_until(lock, until(), [this] { return is_up_ || is_denied_; });
     if (is_up_) return {};
-    std::string reason = "no node answers at " + to.text();
-    if (!problem_.empty() && problem_ != "no link to " + to.text()) reason += ": " + problem_;
+    diagnostic why{.reason = "no node answers at " + to.text()};
+    if (!problem_.empty() && problem_ != "no link to " + to.text()) why.reason += ": " + problem_;
     if (is_denied_) {
-      reason = problem_ + ", the one of the operator's tools; --keys DIR names the keys of its cluster";
+      why.reason = problem_ + ", the one of the operator's tools";
+      why.hint = "--keys DIR names the keys of its cluster";
     }
-    return tl::unexpected(refusal{refusal_errc::io, std::move(reason), {}});
+    return tl::unexpected(std::move(why));
   }
 
   tl::expected<std::vector<cluster::digest>, refusal> missing(
-      std::vector<cluster::digest> names) override {
+      std::vector<cluster::digest> names, std::chrono::milliseconds) override {
     auto answer = ask<cluster::missing_answer>(cluster::missing_blobs{.ask = 0, .names = std::move(names)});
     if (!answer) return tl::unexpected(answer.error());
     return std::move(answer->names);
   }
 
-  tl::expected<void, refusal> put(const cluster::digest& name, std::string content) override {
+  tl::expected<void, refusal> put(const cluster::digest& name, std::string content,
+                                  std::chrono::milliseconds) override {
     const std::string frame = cluster::compress(content);
     for (std::size_t offset = 0; offset == 0 || offset < frame.size();
          offset += cluster::blob_piece_bytes) {
@@ -91,12 +93,24 @@ class link_way final : public cluster_way {
     return {};
   }
 
-  void submit(const cluster::signed_order& what, const on_progress& on) override {
+  void submit(const cluster::signed_order& what, const on_progress& on,
+              std::chrono::milliseconds) override {
     const std::uint64_t ask = begin(cluster::submit{.ask = 0, .what = what});
+    const auto begun = clock::now();
+    bool is_taken = false;
     for (;;) {
       const auto next = wait(ask, clock::now() + 1s);
+      if (next) is_taken = true;
       if (!next) {
         if (deadline_ && clock::now() > *deadline_) break;
+        if (!is_taken && clock::now() > begun + patience) {
+          cluster::progress no;
+          no.done = true;
+          no.error = "no_answer";
+          no.reason = "the node gave no answer in time; what was ordered may be done or not";
+          on(&no);
+          break;
+        }
         if (!on(nullptr)) break;
         continue;
       }
@@ -137,7 +151,8 @@ class link_way final : public cluster_way {
     return known_;
   }
 
-  tl::expected<cluster::query_answer, refusal> query(const std::string& what) override {
+  tl::expected<cluster::query_answer, refusal> query(const std::string& what,
+                                                              std::chrono::milliseconds) override {
     return ask<cluster::query_answer>(cluster::query{.ask = 0, .what = what});
   }
 
@@ -251,8 +266,10 @@ class link_way final : public cluster_way {
     }
     if (auto* right = std::get_if<Answer>(&*answer)) return std::move(*right);
     if (const auto* no = std::get_if<cluster::refused>(&*answer)) {
-      return tl::unexpected(refusal{
-          no->error == "denied" ? refusal_errc::denied : refusal_errc::io, no->reason, {}});
+      const auto errc = no->error == "denied"          ? refusal_errc::denied
+                        : no->error == "no_controller" ? refusal_errc::not_leader
+                                                       : refusal_errc::io;
+      return tl::unexpected(refusal{errc, no->reason, {}});
     }
     return tl::unexpected(refusal{refusal_errc::unsupported, "an answer of another kind", {}});
   }
@@ -274,11 +291,11 @@ class link_way final : public cluster_way {
 
 }  // namespace
 
-tl::expected<std::unique_ptr<cluster_way>, refusal> open_link(
+tl::expected<std::unique_ptr<cluster_way>, diagnostic> open_link(
     const std::string& address, const std::string& key_folder,
     std::optional<clock::time_point> deadline) {
   const auto to = cluster::link_address::parse(address);
-  if (!to) return tl::unexpected(to.error());
+  if (!to) return tl::unexpected(diagnostic{.reason = to.error().reason});
   auto keys = link_keys::load(key_folder, to->text());
   if (!keys) return tl::unexpected(keys.error());
   auto made = std::make_unique<link_way>(std::move(*keys), deadline);

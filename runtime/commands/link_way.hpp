@@ -10,6 +10,7 @@
 #pragma once
 
 #include "runtime/cluster_way.hpp"
+#include "troupe/diagnostic.hpp"
 
 #include <chrono>
 #include <memory>
@@ -19,7 +20,7 @@
 namespace troupe {
 
 /// @param address  host:port, the port of requests.
-[[nodiscard]] tl::expected<std::unique_ptr<cluster_way>, cluster::refusal> open_link(
+[[nodiscard]] tl::expected<std::unique_ptr<cluster_way>, diagnostic> open_link(
     const std::string& address, const std::string& key_folder,
     std::optional<std::chrono::steady_clock::time_point> deadline);
 

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/data_folder.hpp"
-#include "runtime/json_text.hpp"
 
 namespace troupe {
 namespace {
@@ -75,21 +75,15 @@ bool is_address(const std::string& node) {
 
 }  // namespace
 
-node_call::node_call(bool json) : json_(json) {}
-
 tl::expected<node_call, int> node_call::to(const shared_flags& flags) {
   std::optional<admin_client::clock::time_point> deadline;
   if (flags.timeout) {
     deadline = admin_client::clock::now() +
                std::chrono::milliseconds(static_cast<std::int64_t>(*flags.timeout * 1000));
   }
-  node_call made(flags.json);
+  node_call made(flags.json, deadline);
   const auto unreachable = [&](const diagnostic& problem) {
-    complain(problem);
-    if (flags.json) {
-      say("{\"error\":\"no_node\",\"reason\":" + json_string(problem.reason) + '}');
-    }
-    return tl::unexpected<int>(exit_no_answer);
+    return tl::unexpected<int>(refuse_with(flags.json, "no_node", problem, exit_no_answer));
   };
   if (is_address(flags.node)) {
     auto link = open_link_line(flags.node, flags.keys_path(), deadline);
@@ -108,7 +102,8 @@ tl::expected<node_call, int> node_call::to(const shared_flags& flags) {
 tl::expected<admin_client::reply, diagnostic> node_call::try_ask(std::string_view method,
                                                                  const std::string& target,
                                                                  std::string_view body) {
-  return client_ ? client_->ask(method, target, body) : link_->ask(method, target, body);
+  const std::string whole = with_wait(target);
+  return client_ ? client_->ask(method, whole, body) : link_->ask(method, whole, body);
 }
 
 tl::expected<admin_client::reply, diagnostic> node_call::try_follow(
@@ -118,8 +113,20 @@ tl::expected<admin_client::reply, diagnostic> node_call::try_follow(
     const json value = json::parse(line, nullptr, false);
     return value.is_discarded() || on_line(value);
   };
-  return client_ ? client_->follow(method, target, body, take)
-                 : link_->follow(method, target, body, take);
+  const std::string whole = with_wait(target);
+  return client_ ? client_->follow(method, whole, body, take)
+                 : link_->follow(method, whole, body, take);
+}
+
+std::string node_call::with_wait(const std::string& target) const {
+  if (!deadline_) return target;
+  constexpr std::int64_t for_the_answer_ms = 300;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                        *deadline_ - admin_client::clock::now())
+                        .count();
+  const std::int64_t wait = std::max<std::int64_t>(left - std::min(for_the_answer_ms, left / 4), 0);
+  return target + (target.find('?') == std::string::npos ? "?" : "&") +
+         "wait_ms=" + std::to_string(wait);
 }
 
 tl::expected<json, int> node_call::cluster() {
@@ -136,19 +143,17 @@ tl::expected<json, int> node_call::cluster() {
 tl::expected<json, int> node_call::need_cluster() {
   auto found = cluster();
   if (found && found->is_null()) {
-    complain(diagnostic{.reason = "the node is in no cluster",
-                        .hint = "`troupe node` starts one that is; --node, --name or --data say which "
-                                "one is meant"});
-    if (json_) say(R"({"error":"no_cluster","reason":"the node is in no cluster"})");
-    return tl::unexpected<int>(exit_refused);
+    return tl::unexpected<int>(refuse_with(
+        json_, "no_cluster",
+        {.reason = "the node is in no cluster",
+         .hint = "`troupe node` starts one that is; --node, --name or --data say which one is meant"},
+        exit_refused));
   }
   return found;
 }
 
-int node_call::give_up(const diagnostic& problem) const {
-  complain(problem);
-  if (json_) say("{\"error\":\"no_answer\",\"reason\":" + json_string(problem.reason) + '}');
-  return exit_no_answer;
+int node_call::give_up(const diagnostic& problem, std::string_view error) const {
+  return refuse_with(json_, error, problem, exit_no_answer);
 }
 
 int node_call::refuse(const admin_client::reply& reply) const {

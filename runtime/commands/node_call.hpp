@@ -46,11 +46,14 @@ class node_call {
   [[nodiscard]] tl::expected<json, int> need_cluster();
 
   /// Says it, and is the exit status.
-  int give_up(const diagnostic& problem) const;
+  int give_up(const diagnostic& problem, std::string_view error = "no_answer") const;
   int refuse(const admin_client::reply& reply) const;
 
  private:
-  explicit node_call(bool json);
+  node_call(bool json, std::optional<admin_client::clock::time_point> deadline)
+      : json_(json), deadline_(deadline) {}
+  /// With --timeout a node waits so long for a controller, and answers before the time is over.
+  [[nodiscard]] std::string with_wait(const std::string& target) const;
   [[nodiscard]] tl::expected<admin_client::reply, diagnostic> try_ask(std::string_view method,
                                                                       const std::string& target,
                                                                       std::string_view body);
@@ -58,6 +61,7 @@ class node_call {
   std::optional<admin_client> client_;
   std::unique_ptr<node_line> link_;  ///< In place of `client_`: --node host:port.
   bool json_;
+  std::optional<admin_client::clock::time_point> deadline_;
 };
 
 /// Who runs the command, for the history: "ann@laptop".

@@ -61,7 +61,7 @@ tl::expected<std::unique_ptr<node_line>, diagnostic> open_link_line(
     const std::string& address, const std::string& key_folder,
     std::optional<admin_client::clock::time_point> deadline) {
   auto link = open_link(address, key_folder, deadline);
-  if (!link) return tl::unexpected(diagnostic{.reason = link.error().reason, .hint = {}});
+  if (!link) return tl::unexpected(link.error());
   return std::make_unique<link_line>(std::move(*link));
 }
 
