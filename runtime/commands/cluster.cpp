@@ -5,6 +5,7 @@
 #include <charconv>
 #include <iostream>
 
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/local_cluster.hpp"
 #include "runtime/commands/node_call.hpp"
@@ -29,11 +30,6 @@ constexpr std::string_view help =
     "  promote NODE     makes that node the controller, when the old one is gone; ask that node itself "
     "(--node)";
 
-int wrong(const std::string& reason, std::string hint) {
-  complain(diagnostic{.reason = reason, .hint = std::move(hint)});
-  return exit_usage;
-}
-
 std::string text_of(const json& value) {
   if (value.is_null()) return "-";
   return value.is_string() ? value.get<std::string>() : value.dump();
@@ -55,7 +51,9 @@ int status(const shared_flags& flags) {
                          (all["reached"].get<bool>() ? "" : "  not reached: " + text_of(all["reason"]))},
       {"history", "epoch " + all["epoch"].dump() + ", change " + all["seq"].dump()}};
   for (const auto& [name, app] : all["apps"].items()) {
-    rows.push_back({"app " + name, "release " + app["release"].dump() + " of " + app["releases"].dump() +
+    const std::string serves =
+        app["release"] == 0 ? "nothing serves everyone" : "release " + app["release"].dump() + " serves";
+    rows.push_back({"app " + name, serves + ", " + app["releases"].dump() + " kept" +
                                        (app["under_way"].is_null()
                                             ? ""
                                             : ", under way: " + text_of(app["under_way"]))});
@@ -84,9 +82,11 @@ int promote(const shared_flags& flags, const std::string& name, bool is_sure) {
   if (!is_sure) {
     const std::string before = text_of((*cluster)["controller"]);
     if (isatty(STDIN_FILENO) == 0) {
-      return wrong("promoting " + name + " wants a yes",
-                   "--yes says it: what " + before +
-                       " acknowledged and nobody else has heard is lost from the history");
+      return wrong_usage(
+          flags.json,
+          {.reason = "promoting " + name + " wants a yes",
+           .hint = "--yes says it: what " + before +
+                   " acknowledged and nobody else has heard is lost from the history"});
     }
     std::fputs(("This makes " + name + " the controller in place of " + before +
                 ". If that one is alive and only cut off, what it has acknowledged since is no part of "
@@ -136,7 +136,10 @@ int cluster_command(words arguments) {
   constexpr std::array<std::string_view, 3> verbs = {"status", "up", "promote"};
   if (verb == "status") return status(*flags);
   if (verb == "promote") {
-    if (first.empty()) return wrong("`troupe cluster promote` needs a NODE", "`troupe nodes` lists them");
+    if (first.empty()) {
+      return wrong_usage(flags->json, {.reason = "`troupe cluster promote` needs a NODE",
+                                       .hint = "`troupe nodes` lists them"});
+    }
     return promote(*flags, first, is_sure);
   }
   if (verb == "up") {
@@ -144,15 +147,17 @@ int cluster_command(words arguments) {
     const auto [end, error] = std::from_chars(first.data(), first.data() + first.size(), nodes);
     if (error != std::errc{} || end != first.data() + first.size() || nodes < 1 || nodes > 100 ||
         second.empty()) {
-      return wrong("`troupe cluster up` needs a number of nodes, 1 to 100, and a PATH",
-                   "troupe cluster up 3 app/");
+      return wrong_usage(
+          flags->json, {.reason = "`troupe cluster up` needs a number of nodes, 1 to 100, and a PATH",
+                        .hint = "troupe cluster up 3 app/"});
     }
     return local_cluster(*flags, nodes, second);
   }
   const auto near = nearest(verb, verbs);
-  return wrong("unknown verb \"" + verb + '"',
-               near.empty() ? "there are status, up and promote"
-                            : "did you mean `troupe cluster " + std::string(near[0]) + "`?");
+  return wrong_usage(
+      flags->json, {.reason = "unknown verb \"" + verb + '"',
+                    .hint = near.empty() ? "there are status, up and promote"
+                                         : "did you mean `troupe cluster " + std::string(near[0]) + "`?"});
 }
 
 }  // namespace troupe

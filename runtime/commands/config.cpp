@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `troupe config get|set|unset|list|watch|history`: the config values of a running node.
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
 #include "runtime/commands/order_sender.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/spelling.hpp"
 #include "runtime/commands/terminal.hpp"
-#include "runtime/json_text.hpp"
 #include "runtime/node_config.hpp"
 
 #include <array>
@@ -48,10 +48,7 @@ int get(node_call& node, const shared_flags& flags, const std::string& key) {
 int order(node_call& node, const shared_flags& flags, const std::string& key,
           const std::optional<config_value>& value, const order_words& wanted) {
   const auto scope = wanted.selector();
-  if (!scope) {
-    complain(scope.error());
-    return exit_usage;
-  }
+  if (!scope) return wrong_usage(flags.json, scope.error());
   cluster::config_order body;
   body.key = key;
   if (value) body.value = encode_config(*value);
@@ -59,15 +56,8 @@ int order(node_call& node, const shared_flags& flags, const std::string& key,
   const auto ended = order_sender(node, flags)
                          .send(new_order({}, std::move(body)), [](const json&) { return ""; }, false);
   if (ended.last.is_null()) return ended.status;
-  if (flags.json) {
-    say(ended.last.dump());
-  } else {
-    for (const json& node : ended.last["nodes"]) {
-      if (node["state"] != "behind") continue;
-      complain(diagnostic{.reason = node["name"].get<std::string>() +
-                                    " is behind the others, and takes the value when it can"});
-    }
-  }
+  if (flags.json) say(ended.last.dump());
+  complain_of_nodes(ended.last);
   return ended.status;
 }
 
@@ -77,20 +67,32 @@ int set_everywhere(node_call& node, const shared_flags& flags, const std::string
   const auto value = config_from_text(text_given, type);
   auto problem = value ? check_config(key, *value) : std::optional(value.error());
   if (!problem) return order(node, flags, key, *value, wanted);
-  complain(*problem);
-  if (flags.json) {
-    say("{\"error\":\"bad_value\",\"reason\":" + json_string(text(*problem)) + '}');
-  }
-  return exit_refused;
+  return refuse_with(flags.json, "bad_value", *problem, exit_refused);
 }
 
 int unset_everywhere(node_call& node, const shared_flags& flags, const std::string& key,
                      const order_words& wanted) {
-  // That there is none is said at once, as one node says it.
-  if (const auto there = node.ask("GET", "/v1/config/" + target_word(key)); !there) {
-    return there.error();
+  const auto scope = wanted.selector();
+  if (!scope) return wrong_usage(flags.json, scope.error());
+  // That there is none is said at once, as one node says it. The node need not be one that sees it.
+  const auto all = node.ask("GET", "/v1/config?prefix=" + target_word(key));
+  if (!all) return all.error();
+  std::string others;
+  for (const json& each : *all) {
+    if (each["key"] != key) continue;
+    const std::string its = each["scope"].is_string() ? text_of(each["scope"]) : std::string();
+    if (its == scope->text()) return order(node, flags, key, std::nullopt, wanted);
+    others += (others.empty() ? "" : "; ") + (its.empty() ? "every node" : its);
   }
-  return order(node, flags, key, std::nullopt, wanted);
+  std::string reason = "there is no value \"" + key + '"';
+  if (!others.empty()) {
+    reason += (scope->is_everyone() ? " for every node" : " for " + scope->text()) +
+              std::string(": it is set for ") + others;
+  }
+  return refuse_with(flags.json, "unknown_key",
+                     {.reason = reason, .hint = others.empty() ? "`troupe config list` shows those that there are"
+                                                               : "--to says for which nodes"},
+                     exit_refused);
 }
 
 int set(node_call& node, const shared_flags& flags, const std::string& key,
@@ -148,11 +150,6 @@ int watch(node_call& node, const shared_flags& flags, const std::string& prefix)
 // No value was given: even an empty one is a value.
 constexpr const char* no_value = "\x01";
 
-int wrong_usage(const std::string& reason, std::string hint) {
-  complain(diagnostic{.reason = reason, .hint = std::move(hint)});
-  return exit_usage;
-}
-
 }  // namespace
 
 int config_command(words arguments) {
@@ -181,19 +178,27 @@ int config_command(words arguments) {
                                                      "list", "watch", "history"};
   if (std::ranges::find(verbs, verb) == verbs.end()) {
     const auto near = nearest(verb, verbs);
-    return wrong_usage("unknown verb \"" + verb + '"',
-                       near.empty() ? "there are get, set, unset, list, watch and history"
-                                    : "did you mean `troupe config " + std::string(near[0]) + "`?");
+    return wrong_usage(
+        flags->json,
+        {.reason = "unknown verb \"" + verb + '"',
+         .hint = near.empty() ? "there are get, set, unset, list, watch and history"
+                              : "did you mean `troupe config " + std::string(near[0]) + "`?"});
   }
   const bool wants_key = verb == "get" || verb == "set" || verb == "unset";
   if (wants_key && key.empty()) {
-    return wrong_usage("`troupe config " + verb + "` needs a key",
-                       "`troupe config list` shows them");
+    return wrong_usage(flags->json, {.reason = "`troupe config " + verb + "` needs a key",
+                                     .hint = "`troupe config list` shows them"});
   }
   if (verb == "set" && value == no_value) {
-    return wrong_usage("`troupe config set " + key + "` needs a value",
-                       "an empty string is written ''; `troupe config unset` takes a value away");
+    return wrong_usage(
+        flags->json,
+        {.reason = "`troupe config set " + key + "` needs a value",
+         .hint = "an empty string is written ''; `troupe config unset` takes a value away"});
   }
+  if (wants_key) {
+    if (auto wrong = check_config_key(key)) return wrong_usage(flags->json, *wrong);
+  }
+  if (const auto scope = wanted.selector(); !scope) return wrong_usage(flags->json, scope.error());
   auto node = node_call::to(*flags);
   if (!node) return node.error();
   if (verb == "get") return get(*node, *flags, key);

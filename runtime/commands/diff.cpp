@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `troupe diff A [B]`: what differs between two releases, unified, file by file.
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
+#include "runtime/commands/order_sender.hpp"
 #include "runtime/commands/terminal.hpp"
 
 namespace troupe {
@@ -52,10 +54,10 @@ int diff_command(words arguments) {
   if (!flags) return flags.error();
   for (const std::string* number : {&from, &to}) {
     if (number->find_first_not_of("0123456789") == std::string::npos) continue;
-    complain({.reason = '"' + *number + "\" is no release's number",
-              .hint = "`troupe releases` lists those that there are"});
-    return exit_usage;
+    return wrong_usage(flags->json, {.reason = '"' + *number + "\" is no release's number",
+                                     .hint = "`troupe releases` lists those that there are"});
   }
+  if (const auto wrong = wrong_app(app)) return wrong_usage(flags->json, *wrong);
   auto node = node_call::to(*flags);
   if (!node) return node.error();
   std::string target = "/v1/diff?from=" + target_word(from);

@@ -5,13 +5,13 @@
 
 #include "cluster/join_token.hpp"
 #include "cluster/key_folder.hpp"
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
 #include "runtime/commands/order_sender.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/spelling.hpp"
 #include "runtime/commands/terminal.hpp"
-#include "runtime/json_text.hpp"
 #include "runtime/time_text.hpp"
 
 namespace troupe {
@@ -35,19 +35,11 @@ constexpr std::string_view examples =
     "  troupe keys trust ed25519:… --role push --holder ci\n"
     "  troupe keys revoke b\n";
 
-int refuse(const shared_flags& flags, std::string_view error, const diagnostic& problem,
-           int status = exit_refused) {
-  complain(problem);
-  if (flags.json) {
-    say("{\"error\":" + json_string(error) + ",\"reason\":" + json_string(problem.reason) + '}');
-  }
-  return status;
-}
-
 int refuse(const shared_flags& flags, const cluster::refusal& why) {
   const bool is_missing = why.errc == cluster::refusal_errc::missing;
-  return refuse(flags, is_missing ? "no_keys" : "refused",
-                {.reason = why.reason, .hint = is_missing ? "`troupe keys init` makes them" : ""});
+  return refuse_with(flags.json, is_missing ? "no_keys" : "refused",
+                     {.reason = why.reason, .hint = is_missing ? "`troupe keys init` makes them" : ""},
+                     exit_refused);
 }
 
 int init(const shared_flags& flags) {
@@ -127,14 +119,15 @@ int order(node_call& node, const shared_flags& flags, cluster::order_body body,
     say(ended.last.dump());
   else if (ended.status == exit_done || ended.status == exit_partly)
     say(done_text);
+  complain_of_nodes(ended.last);
   return ended.status;
 }
 
 int token(const shared_flags& flags, bool may_lead, const std::string& life) {
   const auto lasts = duration_of(life.empty() ? "1h" : life);
   if (!lasts || lasts->count() < 1000) {
-    return refuse(flags, "bad_request", {.reason = "--life: \"" + life + "\" is no time", .hint = "1h, 30m"},
-                  exit_usage);
+    return wrong_usage(flags.json,
+                       {.reason = "--life: \"" + life + "\" is no time", .hint = "1h, 30m"});
   }
   const auto keys = cluster::key_folder::load(flags.keys_path());
   if (!keys) return refuse(flags, keys.error());
@@ -143,6 +136,11 @@ int token(const shared_flags& flags, bool may_lead, const std::string& life) {
   if (auto found = node->need_cluster(); !found) return found.error();
   const auto status = node->ask("GET", "/v1/cluster/status");
   if (!status) return status.error();
+  if (!(*status)["reached"].get<bool>()) {
+    return node->give_up({.reason = (*status)["reason"].get<std::string>(),
+                          .hint = (*status).value("hint", std::string())},
+                         "no_controller");
+  }
   std::vector<cluster::join_token::node> nodes;
   for (const json& each : (*status)["members"]) {
     if (!each["address"].is_string() || !each["curve"].is_string()) continue;
@@ -167,10 +165,9 @@ int trust(const shared_flags& flags, const std::string& key, const std::vector<s
           const std::string& holder) {
   const auto parsed = cluster::public_key::parse(key);
   if (!parsed) {
-    return refuse(flags, "bad_request",
-                  {.reason = '"' + key + "\" is no signing key",
-                   .hint = "ed25519: and 43 characters; `troupe keys list` shows one's own"},
-                  exit_usage);
+    return wrong_usage(flags.json,
+                       {.reason = '"' + key + "\" is no signing key",
+                        .hint = "ed25519: and 43 characters; `troupe keys list` shows one's own"});
   }
   cluster::trust_order body;
   body.does = cluster::trust_order::what::add;
@@ -184,17 +181,14 @@ int trust(const shared_flags& flags, const std::string& key, const std::vector<s
          {"admin", cluster::key_role::admin}}};
     const auto found = std::ranges::find(known, each, [](const auto& one) { return one.first; });
     if (found == known.end()) {
-      return refuse(flags, "bad_request",
-                    {.reason = "--role: \"" + each + "\" is no role",
-                     .hint = "there are read, config, push and admin"},
-                    exit_usage);
+      return wrong_usage(flags.json, {.reason = "--role: \"" + each + "\" is no role",
+                                      .hint = "there are read, config, push and admin"});
     }
     body.roles |= static_cast<cluster::key_roles>(found->second);
   }
   if (body.roles == 0) {
-    return refuse(flags, "bad_request",
-                  {.reason = "`troupe keys trust` needs a --role", .hint = "read, config, push or admin"},
-                  exit_usage);
+    return wrong_usage(flags.json, {.reason = "`troupe keys trust` needs a --role",
+                                    .hint = "read, config, push or admin"});
   }
   auto node = node_call::to(flags);
   if (!node) return node.error();
@@ -253,15 +247,15 @@ int keys_command(words arguments) {
   constexpr std::array<std::string_view, 5> verbs = {"init", "list", "token", "trust", "revoke"};
   if (std::ranges::find(verbs, verb) == verbs.end()) {
     const auto near = nearest(verb, verbs);
-    complain(diagnostic{.reason = "unknown verb \"" + verb + '"',
-                        .hint = near.empty() ? "there are init, list, token, trust and revoke"
-                                             : "did you mean `troupe keys " + std::string(near[0]) + "`?"});
-    return exit_usage;
+    return wrong_usage(
+        flags->json,
+        {.reason = "unknown verb \"" + verb + '"',
+         .hint = near.empty() ? "there are init, list, token, trust and revoke"
+                              : "did you mean `troupe keys " + std::string(near[0]) + "`?"});
   }
   if ((verb == "trust" || verb == "revoke") && what.empty()) {
-    complain(diagnostic{.reason = "`troupe keys " + verb + "` needs a key",
-                        .hint = "`troupe keys list` shows them"});
-    return exit_usage;
+    return wrong_usage(flags->json, {.reason = "`troupe keys " + verb + "` needs a key",
+                                     .hint = "`troupe keys list` shows them"});
   }
   if (verb == "init") return init(*flags);
   if (verb == "list") return list(*flags);

@@ -3,8 +3,10 @@
 // `troupe nodes`: who is in the cluster, what they run and how they do.
 #include <chrono>
 
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
+#include "runtime/commands/order_sender.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/terminal.hpp"
 #include "runtime/time_text.hpp"
@@ -31,8 +33,13 @@ std::vector<std::string> row_of(const json& node) {
     if (!labels.empty()) labels += ',';
     labels += key + '=' + value.get<std::string>();
   }
-  std::string state = node["live"].get<bool>() ? "live" : "gone";
-  if (node["live"].get<bool>() && node["behind"].is_number() && node["behind"] > 0) state = "behind";
+  const bool is_live = node["live"].get<bool>();
+  std::string state = is_live ? "live" : "gone";
+  if (is_live && node["behind"].is_number() && node["behind"] > 0) state = "behind";
+  // The node that answers hears no controller: it knows neither how far the others are, nor whether
+  // they are there.
+  const bool is_unknown = node["behind"].is_null();
+  if (is_unknown) state = is_live ? "cut off" : "unknown";
   std::string since = "-";
   if (node["since"].is_number()) {
     since = time_text(std::chrono::system_clock::time_point(
@@ -44,7 +51,7 @@ std::vector<std::string> row_of(const json& node) {
           state,
           or_dash(node["release"]),
           node["digest"].is_string() ? short_digest(node["digest"].get<std::string>()) : "-",
-          or_dash(node["behind"]),
+          is_unknown ? "?" : node["behind"].dump(),
           since,
           rate(node["requests_per_second"]),
           rate(node["errors_per_second"]),
@@ -69,6 +76,7 @@ int nodes_command(words arguments) {
                   .value = &app}}},
       arguments);
   if (!flags) return flags.error();
+  if (const auto wrong = wrong_app(app)) return wrong_usage(flags->json, *wrong);
   auto node = node_call::to(*flags);
   if (!node) return node.error();
   if (auto found = node->need_cluster(); !found) return found.error();
@@ -83,7 +91,9 @@ int nodes_command(words arguments) {
   for (const json& each : *all) rows.push_back(row_of(each));
   say(table_text(rows));
   for (const json& each : *all) {
-    if (!each["problem"].is_string()) continue;
+    // What the node that answers cannot know, it says of itself.
+    const bool is_unknown = !each["live"].get<bool>() && each["behind"].is_null();
+    if (is_unknown || !each["problem"].is_string()) continue;
     complain(diagnostic{.reason = each["name"].get<std::string>() + ": " +
                                   each["problem"].get<std::string>(),
                         .level = net::log_level::warn});

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/commands/order_sender.hpp"
 
+#include "cluster/canary_gate.hpp"
+#include "cluster/cluster_state.hpp"
+#include "runtime/cluster_way.hpp"
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/progress_display.hpp"
 #include "runtime/commands/terminal.hpp"
-#include "runtime/json_text.hpp"
 #include "runtime/key_files.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
@@ -73,7 +77,53 @@ int status_of(const json& last) {
   return error.empty() && state != "aborted" ? exit_done : exit_refused;
 }
 
+/// What an order is for; everyone: it has no such thing.
+const cluster::selector* scope_of(const cluster::order& what) {
+  if (const auto* release = std::get_if<cluster::release_order>(&what.body)) return &release->to;
+  if (const auto* back = std::get_if<cluster::rollback_order>(&what.body)) return &back->to;
+  if (const auto* value = std::get_if<cluster::config_order>(&what.body)) return &value->scope;
+  return nullptr;
+}
+
+/// Of whose order may be taken.
+std::string_view role_for(const cluster::order& what) {
+  if (std::holds_alternative<cluster::release_order>(what.body) ||
+      std::holds_alternative<cluster::rollback_order>(what.body)) {
+    return "push";
+  }
+  return std::holds_alternative<cluster::config_order>(what.body) ? "config" : "admin";
+}
+
+std::optional<std::chrono::milliseconds> canary_watch_of(const cluster::order& what) {
+  const cluster::push_policy* policy = nullptr;
+  if (const auto* release = std::get_if<cluster::release_order>(&what.body)) policy = &release->policy;
+  if (const auto* back = std::get_if<cluster::rollback_order>(&what.body)) policy = &back->policy;
+  if (policy == nullptr || policy->canary_percent == 0) return std::nullopt;
+  return policy->canary_watch;
+}
+
 }  // namespace
+
+std::optional<diagnostic> wrong_app(const std::string& app) {
+  if (app.empty() || cluster::is_cluster_name(app)) return std::nullopt;
+  return diagnostic{.reason = "--app: \"" + app + "\" is no name of an app",
+                    .hint = "up to 64 letters, digits and - _ ."};
+}
+
+void complain_of_nodes(const json& last) {
+  if (!last.is_object() || !last.contains("nodes")) return;
+  for (const json& node : last["nodes"]) {
+    const std::string state = node["state"].get<std::string>();
+    const bool is_late = state == "behind" || state == "unreachable";
+    if (!is_late && state != "refused") continue;
+    std::string reason = node["name"].get<std::string>();
+    reason += state == "behind"        ? " is behind the others, and takes it when it can"
+              : state == "unreachable" ? " is not reached, and takes it when it comes back"
+                                       : " refused";
+    if (node["reason"].is_string()) reason += ": " + node["reason"].get<std::string>();
+    complain(diagnostic{.reason = std::move(reason)});
+  }
+}
 
 std::vector<own_flag> order_words::flags(bool steps) {
   std::vector<own_flag> all = {
@@ -137,6 +187,12 @@ tl::expected<cluster::selector, diagnostic> order_words::selector() const {
     return tl::unexpected(diagnostic{.reason = "--to: " + parsed.error().reason,
                                      .hint = "labels and a share of the nodes: zone=eu,tier=web,20%"});
   }
+  for (const auto& [name, value] : parsed->labels) {
+    // A shell's variable that was not set; no node has such a label.
+    if (!value.empty()) continue;
+    return tl::unexpected(diagnostic{.reason = "--to: label " + name + " has no value",
+                                     .hint = name + "=VALUE names nodes; without --to it is for all"});
+  }
   return *parsed;
 }
 
@@ -164,6 +220,10 @@ tl::expected<cluster::push_policy, diagnostic> order_words::policy() const {
   const auto time = duration_of(watch.empty() ? "60s" : watch);
   if (!time) return wrong("--watch", watch, "a time: 60s, 5m, 500ms");
   policy.canary_watch = *time;
+  if (const auto gate = cluster::canary_gate::parse(stop_if); !gate) {
+    return tl::unexpected(diagnostic{.reason = "--stop-if: " + gate.error().reason,
+                                     .hint = "--stop-if 'errors>1%'"});
+  }
   policy.stop_if = stop_if;
   return policy;
 }
@@ -187,15 +247,23 @@ order_sender::ended order_sender::send(const cluster::order& what,
                                        bool steps) {
   const auto key = signing_key_in(flags_.keys_path());
   if (!key) {
-    complain(diagnostic{.reason = key.error().reason});
-    return {exit_refused, {}};
+    return {refuse_with(flags_.json, "no_keys", {.reason = key.error().reason}, exit_refused), {}};
   }
-  signer_ = *key ? (*key)->id().text() : std::string();
   const cluster::signed_order sealed = *key ? cluster::signed_order::make(what, **key)
                                             : cluster::signed_order::make_unsigned(what);
-  progress_display display(!flags_.json && steps, has_colour(stdout));
-  return deliver(sealed, cluster::text(what.id),
-                 [&](const json& news) { display.show(heading(news), news); });
+  progress_display display(!flags_.json && steps, has_colour(stdout), canary_watch_of(what));
+  ended how = deliver(sealed, cluster::text(what.id),
+                      [&](const json& news) { display.show(heading(news), news); });
+  const auto* to = scope_of(what);
+  const bool is_for_nobody = to != nullptr && !to->is_everyone() && how.last.is_object() &&
+                             how.status == exit_done && how.last["nodes"].empty();
+  if (is_for_nobody) {
+    complain(diagnostic{.reason = "no node matches " + to->text() +
+                                  " now; nodes that come later will take it",
+                        .hint = "`troupe nodes` shows their labels",
+                        .level = net::log_level::warn});
+  }
+  return how;
 }
 
 order_sender::ended order_sender::send_signed(const cluster::signed_order& sealed) {
@@ -203,15 +271,30 @@ order_sender::ended order_sender::send_signed(const cluster::signed_order& seale
   return deliver(sealed, what ? cluster::text(what->id) : std::string(), [](const json&) {});
 }
 
-std::string order_sender::hint_for(const std::string& error, const std::string& reason) const {
+std::string order_sender::hint_for(const cluster::signed_order& sealed, const std::string& error,
+                                   const std::string& reason) const {
+  if (error == "no_controller" && reason.starts_with(no_controller_words)) {
+    return std::string(no_controller_hint);
+  }
   if (error != "denied") return {};
-  if (signer_.empty()) {
+  if (sealed.signature.empty()) {
     return "the order is not signed, for there is no signing.key in " + flags_.keys_path() +
            "; --keys DIR or $TROUPE_KEYS names the folder that `troupe keys init` has made";
   }
-  if (reason.find(signer_) == std::string::npos) return {};
-  return "an administrator lets it: `troupe keys trust " + signer_ +
-         " --role push`, or config; --keys DIR names other keys";
+  const std::string signer = sealed.signer.text();
+  if (reason.find(signer) == std::string::npos) return {};
+  if (reason.find("has been revoked") != std::string::npos) {
+    return "a revoked key never comes back: --keys DIR names another; `troupe keys init --keys DIR` makes "
+           "one, and an administrator lets it with `troupe keys trust`";
+  }
+  const auto what = cluster::order::decode(sealed.bytes);
+  const std::string role(what ? role_for(*what) : "admin");
+  std::string hint = "an administrator lets it: `troupe keys trust " + signer + " --role " + role + '`';
+  // What is trusted anew has the roles that are said then, and no others.
+  if (reason.find("has not the role") != std::string::npos && role != "admin") {
+    hint += ", with a --role for each other one that it is to keep";
+  }
+  return hint + "; --keys DIR names other keys";
 }
 
 order_sender::ended order_sender::deliver(const cluster::signed_order& sealed, const std::string& id,
@@ -234,12 +317,13 @@ order_sender::ended order_sender::deliver(const cluster::signed_order& sealed, c
         reply ? diagnostic{.reason = "the node ended before the order was done"} : reply.error();
     // Sent again it is answered with its outcome, and not done twice.
     if (attempt == attempts || problem.reason.ends_with("in time")) {
-      complain(diagnostic{.reason = problem.reason,
-                          .hint = "the order may go on in the cluster: `troupe push --outcome " + id +
-                                  "` says how it went"});
+      // A node that has said how it goes is not to blame for how long it takes.
+      const std::string reason = last.is_null() ? problem.reason : "the order is not done in time";
+      const std::string hint = "the order may go on in the cluster: `troupe push --outcome " + id +
+                               "` says how it went";
+      complain(diagnostic{.reason = reason, .hint = hint});
       if (flags_.json) {
-        say("{\"error\":\"no_answer\",\"reason\":" + json_string(problem.reason) +
-            ",\"id\":" + json_string(id) + '}');
+        say(json{{"error", "no_answer"}, {"reason", reason}, {"hint", hint}, {"id", id}}.dump());
       }
       return {exit_no_answer, {}};
     }
@@ -253,7 +337,9 @@ order_sender::ended order_sender::deliver(const cluster::signed_order& sealed, c
   if (last.contains("error") && last["error"].is_string()) {
     const auto error = last["error"].get<std::string>();
     const auto reason = last["reason"].get<std::string>();
-    complain(diagnostic{.reason = reason.empty() ? error : reason, .hint = hint_for(error, reason)});
+    const std::string hint = hint_for(sealed, error, reason);
+    complain(diagnostic{.reason = reason.empty() ? error : reason, .hint = hint});
+    if (!hint.empty()) last["hint"] = hint;
   }
   return {status, std::move(last)};
 }

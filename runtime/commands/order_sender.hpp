@@ -30,9 +30,17 @@ struct order_words {
 
   /// The flags of these; `steps`: with those of a push in two steps.
   [[nodiscard]] std::vector<own_flag> flags(bool steps);
+  /// What is wrong with them is wrong usage: it is known before a node is asked.
   [[nodiscard]] tl::expected<cluster::selector, diagnostic> selector() const;
   [[nodiscard]] tl::expected<cluster::push_policy, diagnostic> policy() const;
 };
+
+/// Whether that can be an app's name; empty: none was given.
+[[nodiscard]] std::optional<diagnostic> wrong_app(const std::string& app);
+
+/// Says of each node that has not done it, and why: "b refused: …", "c is behind …".
+/// @param last  a progress.
+void complain_of_nodes(const node_call::json& last);
 
 /// "20%", "20" -> 20.
 [[nodiscard]] std::optional<unsigned> percent_of(std::string_view text);
@@ -63,10 +71,10 @@ class order_sender {
  private:
   [[nodiscard]] ended deliver(const cluster::signed_order& sealed, const std::string& id,
                               const std::function<void(const node_call::json&)>& show);
-  [[nodiscard]] std::string hint_for(const std::string& error, const std::string& reason) const;
+  [[nodiscard]] std::string hint_for(const cluster::signed_order& sealed, const std::string& error,
+                                     const std::string& reason) const;
   node_call& node_;
   const shared_flags& flags_;
-  std::string signer_;  ///< Of what is sent; empty: it is not signed.
 };
 
 }  // namespace troupe

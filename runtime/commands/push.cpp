@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `troupe push PATH`: an app folder on every node of the cluster, in two steps.
+#include "cluster/outcomes.hpp"
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
 #include "runtime/commands/order_sender.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/terminal.hpp"
-#include "runtime/json_text.hpp"
 #include "runtime/release_needs.hpp"
 
 namespace troupe {
 namespace {
 
 using json = node_call::json;
-
-int refuse(const shared_flags& flags, const diagnostic& problem, int status = exit_refused) {
-  complain(problem);
-  if (flags.json) {
-    say("{\"error\":\"check_failed\",\"reason\":" + json_string(text(problem)) + '}');
-  }
-  return status;
-}
 
 // Against what is active for everyone, as far as the node knows its files.
 std::optional<std::size_t> changed_files(node_call& node, const std::string& app,
@@ -47,6 +40,11 @@ std::optional<std::size_t> changed_files(node_call& node, const std::string& app
 }
 
 int show_outcome(const shared_flags& flags, const std::string& id) {
+  if (!cluster::parse_order_id(id)) {
+    return wrong_usage(flags.json,
+                       {.reason = "--outcome: \"" + id + "\" is no order's id",
+                        .hint = "32 hexadecimal digits, as an interrupted command or --json said them"});
+  }
   auto node = node_call::to(flags);
   if (!node) return node.error();
   if (auto found = node->need_cluster(); !found) return found.error();
@@ -74,9 +72,11 @@ int show_outcome(const shared_flags& flags, const std::string& id) {
 json document_of(const json& last) {
   json out{{"release", last["release"]}, {"digest", last["digest"]}, {"state", last["state"]},
            {"nodes", last["nodes"]},     {"id", last["id"]}};
-  if (last.contains("error")) {
-    out["error"] = last["error"];
-    out["reason"] = last["reason"];
+  // No controller has said how it went.
+  const std::string state = last["state"].get<std::string>();
+  if (state != "active" && state != "aborted" && state != "partial") out["state"] = nullptr;
+  for (const char* more : {"error", "reason", "file", "line", "hint"}) {
+    if (last.contains(more)) out[more] = last[more];
   }
   return out;
 }
@@ -111,18 +111,18 @@ int push_command(words arguments) {
   if (!flags) return flags.error();
   if (!outcome.empty()) return show_outcome(*flags, outcome);
   if (path.empty()) {
-    complain(diagnostic{.reason = "`troupe push` needs a PATH",
-                        .hint = "`troupe push --help` says more"});
-    return exit_usage;
+    return wrong_usage(flags->json, {.reason = "`troupe push` needs a PATH",
+                                     .hint = "`troupe push --help` says more"});
   }
+  if (const auto wrong = wrong_app(wanted.app)) return wrong_usage(flags->json, *wrong);
   const auto to = wanted.selector();
-  if (!to) return refuse(*flags, to.error(), exit_usage);
+  if (!to) return wrong_usage(flags->json, to.error());
   const auto policy = wanted.policy();
-  if (!policy) return refuse(*flags, policy.error(), exit_usage);
+  if (!policy) return wrong_usage(flags->json, policy.error());
 
   app_contents contents;
   auto files = read_app(path, contents);
-  if (!files) return refuse(*flags, files.error());
+  if (!files) return refuse_with(flags->json, "check_failed", files.error(), exit_refused);
 
   auto node = node_call::to(*flags);
   if (!node) return node.error();

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `troupe releases`: the history of a node's releases, the newest first.
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
+#include "runtime/commands/order_sender.hpp"
 #include "runtime/commands/release_answers.hpp"
 #include "runtime/commands/terminal.hpp"
 
@@ -14,7 +16,7 @@ int releases_command(words arguments) {
       {.name = "releases",
        .help =
            "The history of a running node, the newest release first: number, state (active; warm: "
-           "kept for an instant rollback; draining: requests still end in it; stored), requests "
+           "kept for an instant rollback; draining: requests still end in it; stored; aborted: its push was), requests "
            "in it, when, by whom, files changed, digest, message.",
        .examples = "  troupe releases\n"
                    "  troupe releases --json | jq '.[0].digest'\n",
@@ -24,6 +26,7 @@ int releases_command(words arguments) {
                   .value = &app}}},
       arguments);
   if (!flags) return flags.error();
+  if (const auto wrong = wrong_app(app)) return wrong_usage(flags->json, *wrong);
   auto node = node_call::to(*flags);
   if (!node) return node.error();
   const auto all = node->ask("GET", "/v1/releases?app=" + target_word(app));

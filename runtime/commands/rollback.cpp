@@ -3,6 +3,7 @@
 // `troupe rollback [N]`: goes back to an older release, on one node or on all of a cluster.
 #include <charconv>
 
+#include "runtime/commands/answers.hpp"
 #include "runtime/commands/command.hpp"
 #include "runtime/commands/node_call.hpp"
 #include "runtime/commands/order_sender.hpp"
@@ -26,35 +27,36 @@ int on_one_node(node_call& node, const shared_flags& flags, const std::string& t
 }
 
 // The one that served everyone before the one that does.
-tl::expected<std::uint32_t, int> release_before(node_call& node, const std::string& app,
+tl::expected<std::uint32_t, int> release_before(node_call& node, bool json, const std::string& app,
                                                 std::uint32_t active) {
   const auto all = node.ask("GET", "/v1/releases?app=" + target_word(app));
   if (!all) return tl::unexpected(all.error());
-  for (const json& each : *all) {
+  for (const auto& each : *all) {
     if (each["release"] == active && each["parent"].is_number()) {
       return each["parent"].get<std::uint32_t>();
     }
   }
-  complain(diagnostic{.reason = "release " + std::to_string(active) + " of " + app +
-                                " has none before it to go back to",
-                      .hint = "`troupe releases` lists those that there are"});
-  return tl::unexpected<int>(exit_refused);
+  const std::string what =
+      active == 0 ? "no release of " + app + " serves, so there is none to go back from"
+                  : "release " + std::to_string(active) + " of " + app + " has none before it to go back to";
+  return tl::unexpected(
+      refuse_with(json, "unknown_release",
+                  {.reason = what, .hint = "`troupe releases` lists those that there are"},
+                  exit_refused));
 }
 
 int on_all_nodes(node_call& node, const shared_flags& flags, const json& cluster,
                  const std::string& to, const order_words& wanted) {
   const auto selector = wanted.selector();
+  if (!selector) return wrong_usage(flags.json, selector.error());
   const auto policy = wanted.policy();
-  if (!selector || !policy) {
-    complain(selector ? policy.error() : selector.error());
-    return exit_usage;
-  }
+  if (!policy) return wrong_usage(flags.json, policy.error());
   const std::string app = wanted.app.empty() ? "default" : wanted.app;
   const json& active = cluster["active"];
   const std::uint32_t serving = active.contains(app) ? active[app].get<std::uint32_t>() : 0;
   cluster::rollback_order body;
   if (to.empty()) {
-    const auto before = release_before(node, app, serving);
+    const auto before = release_before(node, flags.json, app, serving);
     if (!before) return before.error();
     body.release = *before;
     // What a node shows may be late: then it is refused, and not the wrong one gone back to.
@@ -62,9 +64,8 @@ int on_all_nodes(node_call& node, const shared_flags& flags, const json& cluster
   } else {
     const auto [end, error] = std::from_chars(to.data(), to.data() + to.size(), body.release);
     if (error != std::errc{} || end != to.data() + to.size()) {
-      complain(diagnostic{.reason = '"' + to + "\" is no release's number",
-                          .hint = "`troupe releases` lists those that there are"});
-      return exit_usage;
+      return wrong_usage(flags.json, {.reason = '"' + to + "\" is no release's number",
+                                      .hint = "`troupe releases` lists those that there are"});
     }
   }
   if (wanted.expect) body.expect = static_cast<std::uint32_t>(*wanted.expect);
@@ -105,10 +106,10 @@ int rollback_command(words arguments) {
   if (!flags) return flags.error();
   for (const std::string* number : {&to}) {
     if (number->find_first_not_of("0123456789") == std::string::npos) continue;
-    complain({.reason = '"' + *number + "\" is no release's number",
-              .hint = "`troupe releases` lists those that there are"});
-    return exit_usage;
+    return wrong_usage(flags->json, {.reason = '"' + *number + "\" is no release's number",
+                                     .hint = "`troupe releases` lists those that there are"});
   }
+  if (const auto wrong = wrong_app(wanted.app)) return wrong_usage(flags->json, *wrong);
   auto node = node_call::to(*flags);
   if (!node) return node.error();
   const auto cluster = node->cluster();
