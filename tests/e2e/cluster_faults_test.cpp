@@ -205,6 +205,14 @@ TEST(cluster_fault, a_node_whose_disk_is_full_refuses_and_catches_up_when_there_
   EXPECT_NE(refused["reason"].get<std::string>().find("b"), std::string::npos) << refused;
   EXPECT_EQ(cluster.get("a"), "one\n");
   EXPECT_EQ(cluster.get("b"), "one\n");
+  // Values fit into what SQLite has taken already, for a while.
+  finished value{};
+  ASSERT_TRUE(test_cluster::comes_true([&] {
+    value = cluster.ask({"config", "set", "large", std::string(4000, 'x')});
+    return value.status != 0;
+  }));
+  EXPECT_EQ(value.status, 3) << value.out << value.err;
+  EXPECT_EQ(value.err.rfind("b refused: ", 0), 0u) << value.err;
   disk.make_room(b);
   ASSERT_TRUE(test_cluster::comes_true([&] { return are_level(cluster, 2); }))
       << cluster.ask({"nodes"}).out << cluster.of("b").err();

@@ -4,6 +4,7 @@
 // not the right ones. Each says what to do, and nothing is left half done.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -151,8 +152,19 @@ TEST(cluster_keys, that_are_wrong_say_whose_they_are_and_what_to_do) {
   // One that was taken back, and does not come back.
   ASSERT_EQ(cluster.ask({"keys", "trust", key, "--role", "push", "--holder", "ci"}).status, 0);
   ASSERT_EQ(with(other, {"push", app}).status, 0);
+  // What an administrator alone may do wants that role, and no other.
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"keys", "token"}, std::vector<std::string>{"keys", "revoke", "a"}}) {
+    const finished lacking = with(other, words);
+    EXPECT_EQ(lacking.status, 1) << lacking.out;
+    EXPECT_TRUE(says(lacking.err, "troupe keys trust " + key + " --role admin")) << lacking.err;
+    EXPECT_FALSE(says(lacking.err, "no signing.key")) << lacking.err;
+  }
   ASSERT_EQ(cluster.ask({"keys", "revoke", key}).status, 0);
-  EXPECT_EQ(with(other, {"push", app}).status, 1);
+  const finished revoked = with(other, {"push", app});
+  EXPECT_EQ(revoked.status, 1);
+  EXPECT_TRUE(says(revoked.err, "never comes back")) << revoked.err;
+  EXPECT_FALSE(says(revoked.err, "keys trust " + key)) << revoked.err;
   const finished again = cluster.ask({"keys", "trust", key, "--role", "push", "--holder", "ci"});
   EXPECT_EQ(again.status, 1);
   EXPECT_TRUE(says(again.err, "make a new one")) << again.err;
@@ -170,6 +182,62 @@ TEST(cluster_keys, that_are_wrong_say_whose_they_are_and_what_to_do) {
   EXPECT_TRUE(says(denied.err, "--keys DIR")) << denied.err;
   EXPECT_EQ(over_link(cluster.keys()).status, 0);
   EXPECT_EQ(cluster.get("a"), "one\n");
+}
+
+TEST(cluster_without_controller, orders_fail_soon_and_say_what_to_do) {
+  test_cluster cluster({.nodes = 2});
+  wait_for(cluster, 2);
+  ASSERT_EQ(cluster.ask({"push", cluster.app("one", "one")}).status, 0);
+  ASSERT_EQ(cluster.ask({"push", cluster.app("two", "two")}).status, 0);
+  ASSERT_TRUE(test_cluster::comes_true(
+      [&] { return cluster.ask_json({"releases"}, 0, "b")[0]["state"] == "active"; }));
+  EXPECT_EQ(cluster.stop("a", SIGKILL), 128 + SIGKILL);
+  const std::string app = cluster.app("three", "three");
+  const auto begun = std::chrono::steady_clock::now();
+  std::size_t count = 0;
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"push", app}, std::vector<std::string>{"config", "set", "x", "1"},
+        std::vector<std::string>{"rollback"}, std::vector<std::string>{"keys", "token"},
+        std::vector<std::string>{"keys", "revoke", "a"},
+        std::vector<std::string>{"push", "--outcome", std::string(32, 'a')},
+        std::vector<std::string>{"push", app, "--timeout", "3"}}) {
+    const finished failed = cluster.ask(words, "b");
+    EXPECT_EQ(failed.status, 4) << words[0] << failed.out;
+    EXPECT_TRUE(says(failed.err, "no controller is heard (last heard ")) << words[0] << failed.err;
+    EXPECT_TRUE(says(failed.err, "troupe cluster promote")) << words[0] << failed.err;
+    EXPECT_FALSE(says(failed.err, "control.sock")) << words[0] << failed.err;
+    ++count;
+  }
+  const json told = cluster.ask_json({"config", "set", "x", "1"}, 4, "b");
+  EXPECT_EQ(told["error"], "no_controller") << told;
+  const json status = cluster.ask_json({"cluster", "status"}, 0, "b");
+  EXPECT_EQ(status["reached"], false) << status;
+  const json nodes = cluster.ask_json({"nodes"}, 0, "b");
+  ASSERT_EQ(nodes.size(), 2u) << nodes;
+  for (const json& each : nodes) EXPECT_EQ(each["behind"], nullptr) << nodes;
+  EXPECT_TRUE(nodes[1]["since"].is_number()) << nodes;
+  EXPECT_EQ(nodes[1]["release"], 2) << nodes;
+  EXPECT_TRUE(says(cluster.ask({"nodes"}, "b").out, "?")) << cluster.ask({"nodes"}, "b").out;
+  const auto took = std::chrono::steady_clock::now() - begun;
+  EXPECT_LT(took, std::chrono::seconds(5) * (count + 5));
+  // Who waits has it when the controller is there again.
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    cluster.start("a");
+  });
+  const finished waited = cluster.ask({"config", "set", "x", "2", "--timeout", "60"}, "b");
+  later.join();
+  EXPECT_EQ(waited.status, 0) << waited.err;
+}
+
+TEST(cluster_rollback, with_nothing_before_it_is_a_document_too) {
+  test_cluster cluster({.nodes = 1});
+  wait_for(cluster, 1);
+  ASSERT_EQ(cluster.ask({"push", cluster.app("one", "one")}).status, 0);
+  ASSERT_TRUE(test_cluster::comes_true([&] { return cluster.ask_json({"releases"}).size() == 1u; }));
+  const json refused = cluster.ask_json({"rollback"}, 1);
+  EXPECT_EQ(refused["error"], "unknown_release") << refused;
+  EXPECT_TRUE(says(refused["reason"], "none before it")) << refused;
 }
 
 TEST(cluster_token, that_is_wrong_used_or_expired_says_what_to_do) {

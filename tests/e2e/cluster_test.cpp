@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -108,6 +109,14 @@ TEST(cluster, what_one_node_refuses_changes_nothing_anywhere) {
   const json aborted = cluster.ask_json({"push", picky}, 1);
   EXPECT_EQ(state_of(aborted, "c")["state"], "refused") << aborted;
   EXPECT_NE(state_of(aborted, "c")["reason"].get<std::string>().find("not here"), std::string::npos);
+  // Those that were ready keep what they had.
+  EXPECT_EQ(state_of(aborted, "a")["state"], "behind") << aborted;
+  EXPECT_EQ(state_of(aborted, "a")["active_ms"], nullptr) << aborted;
+  EXPECT_TRUE(test_cluster::comes_true([&] {
+    const json releases = cluster.ask_json({"releases"}, 0, "b");
+    return releases.size() == 3u && releases[0]["state"] == "aborted" &&
+           releases[1]["state"] == "aborted" && releases[2]["state"] == "active";
+  })) << cluster.ask({"releases"}, "b").out;
   for (const std::string name : {"a", "b", "c"}) EXPECT_EQ(cluster.get(name), "one\n");
   // Who asks for less gets it.
   const json partial = cluster.ask_json({"push", picky, "--require", "60%"}, 3);
@@ -202,6 +211,56 @@ TEST(cluster, a_value_is_seen_by_lua_on_every_node_and_by_some_where_it_has_a_sc
   ASSERT_EQ(cluster.ask({"config", "unset", "limits.rate"}).status, 0);
   EXPECT_EQ(cluster.get("a"), "nil\n");
   EXPECT_EQ(cluster.ask({"config", "set", "x", "y", "--type", "number"}).status, 1);
+  // What is left is seen by b alone, and a says so.
+  const auto get = [&](const std::string& by) { return cluster.ask({"config", "get", "limits.rate"}, by); };
+  EXPECT_TRUE(test_cluster::comes_true([&] { return get("b").out == "9\n" && get("a").status == 1; }));
+  EXPECT_NE(get("a").err.find("for node a: it is set for zone=eu"), std::string::npos) << get("a").err;
+  EXPECT_EQ(get("a").out, "");
+  EXPECT_EQ(cluster.ask_json({"config", "get", "limits.rate"}, 1)["error"], "unknown_key");
+  // It is unset with its scope, on any node.
+  const finished unscoped = cluster.ask({"config", "unset", "limits.rate"});
+  EXPECT_EQ(unscoped.status, 1);
+  EXPECT_NE(unscoped.err.find("zone=eu"), std::string::npos) << unscoped.err;
+  EXPECT_EQ(cluster.ask({"config", "unset", "limits.rate", "--to", "zone=eu"}).status, 0);
+  EXPECT_TRUE(test_cluster::comes_true([&] { return get("b").status == 1; }));
+}
+
+TEST(cluster, a_value_of_a_node_s_own_is_what_it_sees) {
+  test_cluster cluster({.nodes = 2, .flags = {{"b", {"--set", "word=own"}}}});
+  wait_for(cluster, 2);
+  ASSERT_EQ(cluster.ask({"config", "set", "word", "all"}).status, 0);
+  EXPECT_EQ(cluster.ask({"config", "get", "word"}, "b").out, "own\n");
+  EXPECT_TRUE(test_cluster::comes_true([&] { return cluster.ask({"config", "get", "word"}).out == "all\n"; }));
+}
+
+TEST(cluster, what_matches_no_node_is_said) {
+  test_cluster cluster({.nodes = 1});
+  wait_for(cluster, 1);
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"push", cluster.app("one", "one"), "--to", "zone=mars"},
+        std::vector<std::string>{"config", "set", "x", "1", "--to", "zone=mars"}}) {
+    const finished done = cluster.ask(words);
+    EXPECT_EQ(done.status, 0) << done.err;
+    EXPECT_NE(done.err.find("no node matches zone=mars now"), std::string::npos) << done.err;
+  }
+  EXPECT_EQ(cluster.ask({"config", "set", "x", "1"}).err, "");
+}
+
+TEST(cluster, a_fault_in_lua_is_named_as_the_app_has_its_file) {
+  test_cluster cluster({.nodes = 1});
+  wait_for(cluster, 1);
+  const std::string app = cluster.app_with(
+      "faulty", "lua_package_path \"$prefix/lua/?.lua;;\";\ninit_by_lua_block { require 'greeting' }\n"
+                "server { listen 8080; location / { return 200 x; } }");
+  std::filesystem::create_directories(app + "/lua");
+  std::ofstream(app + "/lua/greeting.lua") << "local a = 1\nlocal = 2\n";
+  const json refused = cluster.ask_json({"push", app}, 1);
+  EXPECT_EQ(refused["error"], "check_failed") << refused;
+  const std::string reason = refused["reason"].get<std::string>();
+  EXPECT_NE(reason.find("lua/greeting.lua:2:"), std::string::npos) << reason;
+  EXPECT_EQ(reason.find("/lua/greeting.lua"), std::string::npos) << reason;
+  EXPECT_EQ(refused["file"], "lua/greeting.lua") << refused;
+  EXPECT_EQ(refused["line"], 2) << refused;
 }
 
 TEST(cluster, labels_choose_who_gets_a_push) {
@@ -255,10 +314,23 @@ TEST(cluster, a_canary_with_errors_goes_back) {
   });
   const json back = cluster.ask_json(
       {"push", failing, "--canary", "34%", "--watch", "30s", "--stop-if", "errors>1%"}, 1);
+  const finished told = cluster.ask(
+      {"push", failing, "--canary", "34%", "--watch", "30s", "--stop-if", "errors>1%"});
   ends = true;
   traffic.join();
   EXPECT_EQ(back["state"], "aborted") << back;
   EXPECT_EQ(back["error"], "canary_failed") << back;
+  std::size_t went_back = 0;
+  for (const json& node : back["nodes"]) {
+    EXPECT_NE(node["state"], "active") << back;
+    went_back += node["state"] == "refused" && node["active_ms"].is_number() ? 1 : 0;
+  }
+  EXPECT_GE(went_back, 1u) << back;
+  EXPECT_EQ(told.status, 1) << told.err;
+  EXPECT_NE(told.out.find("  canary    "), std::string::npos) << told.out;
+  EXPECT_NE(told.out.find("watched for 30 s"), std::string::npos) << told.out;
+  EXPECT_NE(told.out.find("  went back: "), std::string::npos) << told.out;
+  EXPECT_EQ(told.out.find("  active"), std::string::npos) << told.out;
   for (const std::string name : {"a", "b", "c"}) {
     EXPECT_TRUE(test_cluster::comes_true([&] { return cluster.get(name) == "one\n"; }));
   }
