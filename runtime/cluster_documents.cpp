@@ -66,6 +66,13 @@ cluster_json ms_or_null(double ms) {
   return ms == 0 ? cluster_json() : cluster_json(rounded(ms));
 }
 
+/// Not a chunk of a directive ("init_by_lua(nginx.conf:4):1: …"), and not an address with its port.
+bool is_app_file(std::string_view text) {
+  if (text.find_first_of("()[]\n\"") != std::string_view::npos) return false;
+  if (text.find("://") != std::string_view::npos) return false;
+  return text.ends_with(".conf") || text.ends_with(".lua") || text.find('/') != std::string_view::npos;
+}
+
 /// The first "lua/a.lua:3: " of a reason, which may stand behind a node's name, as "file" and "line".
 void put_place(cluster_json& body, std::string_view reason) {
   for (std::size_t colon = reason.find(':'); colon != std::string_view::npos;
@@ -79,8 +86,7 @@ void put_place(cluster_json& body, std::string_view reason) {
     if (const auto before = file.rfind(": "); before != std::string_view::npos) {
       file.remove_prefix(before + 2);
     }
-    // A chunk of a directive is none: "init_by_lua(nginx.conf:4):1: …".
-    if (file.empty() || file.find_first_of("()[]\n\"") != std::string_view::npos) continue;
+    if (!is_app_file(file)) continue;
     body["file"] = std::string(file);
     body["line"] = line;
     return;

@@ -221,12 +221,13 @@ TEST(cluster_without_controller, orders_fail_soon_and_say_what_to_do) {
   const auto took = std::chrono::steady_clock::now() - begun;
   EXPECT_LT(took, std::chrono::seconds(5) * (count + 5));
   // Who waits has it when the controller is there again.
-  std::thread later([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
-    cluster.start("a");
+  finished waited{};
+  std::thread waiter([&] {
+    waited = cluster.ask({"config", "set", "x", "2", "--timeout", "60"}, "b");
   });
-  const finished waited = cluster.ask({"config", "set", "x", "2", "--timeout", "60"}, "b");
-  later.join();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  cluster.start("a");  // By this thread: a process ends with the one that started it.
+  waiter.join();
   EXPECT_EQ(waited.status, 0) << waited.err;
 }
 
