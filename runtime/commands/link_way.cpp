@@ -21,6 +21,8 @@ using cluster::refusal_errc;
 using clock = std::chrono::steady_clock;
 
 constexpr auto patience = 10s;
+/// Of an order, for its first news: a node that takes over looks for the others before it has any.
+constexpr auto order_patience = 30s;
 constexpr std::uint64_t max_snapshot_bytes = std::uint64_t{256} << 20;
 constexpr std::uint64_t max_content_bytes = std::uint64_t{1} << 30;
 
@@ -103,7 +105,7 @@ class link_way final : public cluster_way {
       if (next) is_taken = true;
       if (!next) {
         if (deadline_ && clock::now() > *deadline_) break;
-        if (!is_taken && clock::now() > begun + patience) {
+        if (!is_taken && clock::now() > begun + order_patience) {
           cluster::progress no;
           no.done = true;
           no.error = "no_answer";
