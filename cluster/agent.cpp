@@ -101,6 +101,7 @@ class threaded_agent final : public agent {
              std::function<void(tl::expected<query_answer, refusal>)> then) override {
     loop_->post([this, what = std::move(what), then = std::move(then)]() mutable {
       if (!core_) return then(is_paused());
+      if (what == own_aside_query) return then(core_->own_aside());
       core_->requests().query(std::move(what), std::move(then), std::chrono::steady_clock::now());
     });
   }

@@ -50,6 +50,10 @@ class agent {
                        std::function<void(tl::expected<std::vector<digest>, refusal>)> then) = 0;
   virtual void put(digest name, std::string content,
                    std::function<void(tl::expected<void, refusal>)> then) = 0;
+  /// A query that this node answers itself: what it acknowledged as a controller and is not part of
+  /// the history that it has now, in the form of `cluster status`.
+  static constexpr std::string_view own_aside_query = "aside";
+  /// To the controller, but for own_aside_query.
   virtual void query(std::string what,
                      std::function<void(tl::expected<query_answer, refusal>)> then) = 0;
   virtual void publish(std::string topic, std::string payload) = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/agent_core.hpp"
 
+#include "cluster/status_text.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -135,6 +137,15 @@ void agent_core::submit(const signed_order& what, own_requests::on_progress then
     return;
   }
   requests_.submit(what, std::move(then), now_);
+}
+
+tl::expected<query_answer, refusal> agent_core::own_aside() const {
+  const auto aside = log_->aside();
+  if (!aside) return tl::unexpected(aside.error());
+  query_answer result;
+  result.head = newest().at();
+  result.text = aside_text(*aside);
+  return result;
 }
 
 void agent_core::publish(std::string topic, std::string payload) {

@@ -45,6 +45,8 @@ class agent_core final : public loop_source {
 
   void submit(const signed_order& what, own_requests::on_progress then);
   [[nodiscard]] own_requests& requests() noexcept { return requests_; }
+  /// What agent::own_aside_query asks for.
+  [[nodiscard]] tl::expected<query_answer, refusal> own_aside() const;
   void publish(std::string topic, std::string payload);
   void subscribe(const std::string& topic);
   void unsubscribe(const std::string& topic);

@@ -90,7 +90,7 @@ bool follower::impl::accept(instant now) {
     say(log_level::warn,
         "cluster: " + std::to_string(lost.size()) +
             " changes that were acknowledged are not part of the history of epoch " +
-            std::to_string(theirs.epoch) + "; `troupe cluster status` lists them");
+            std::to_string(theirs.epoch) + "; `troupe cluster status` on this node lists them");
   }
   say(log_level::notice, "cluster: took the history of epoch " + std::to_string(theirs.epoch) +
                              " up to change " + std::to_string(theirs.seq));

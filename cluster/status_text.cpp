@@ -41,6 +41,25 @@ std::string_view text_of(push_step step) {
 
 }  // namespace
 
+std::string aside_text(const std::vector<change>& aside) {
+  std::string result = "[";
+  bool is_first = true;
+  for (const change& one : aside) {
+    const auto what = order::decode(one.ordered.bytes);
+    if (!what) continue;
+    result += std::string(is_first ? "" : ",") + "{\"epoch\":" + std::to_string(one.epoch) +
+              ",\"seq\":" + std::to_string(one.seq) + ",\"id\":" + quoted(text(what->id)) +
+              ",\"kind\":" + quoted(kind_of(*what)) + ",\"app\":" + quoted(what->app) +
+              ",\"author\":" + quoted(what->author) + ",\"message\":" + quoted(what->message);
+    if (const auto* value = std::get_if<config_order>(&what->body)) {
+      result += ",\"key\":" + quoted(value->key);
+    }
+    result += '}';
+    is_first = false;
+  }
+  return result + ']';
+}
+
 std::string status_text(const cluster_state& state, const std::vector<change>& aside,
                         std::uint64_t denied) {
   std::string result = "{\"controller\":" + quoted(state.controller()) +
@@ -57,22 +76,7 @@ std::string status_text(const cluster_state& state, const std::vector<change>& a
               ",\"state\":" + quoted(text_of(app.under_way->step)) + '}';
     is_first = false;
   }
-  result += "],\"aside\":[";
-  is_first = true;
-  for (const change& one : aside) {
-    const auto what = order::decode(one.ordered.bytes);
-    if (!what) continue;
-    result += std::string(is_first ? "" : ",") + "{\"epoch\":" + std::to_string(one.epoch) +
-              ",\"seq\":" + std::to_string(one.seq) + ",\"id\":" + quoted(text(what->id)) +
-              ",\"kind\":" + quoted(kind_of(*what)) + ",\"app\":" + quoted(what->app) +
-              ",\"author\":" + quoted(what->author) + ",\"message\":" + quoted(what->message);
-    if (const auto* value = std::get_if<config_order>(&what->body)) {
-      result += ",\"key\":" + quoted(value->key);
-    }
-    result += '}';
-    is_first = false;
-  }
-  return result + "]}";
+  return result + "],\"aside\":" + aside_text(aside) + '}';
 }
 
 }  // namespace troupe::cluster

@@ -15,6 +15,8 @@
 
 namespace troupe::cluster {
 
+/// Those that were acknowledged and are not part of the history any more: an array.
+[[nodiscard]] std::string aside_text(const std::vector<change>& aside);
 [[nodiscard]] std::string status_text(const cluster_state& state, const std::vector<change>& aside,
                                       std::uint64_t denied);
 

@@ -181,7 +181,15 @@ admin_response cluster_api::overview() const {
             {"state", (*state)->at().state.text()},
             {"keys", (*state)->has_keys()}};
   body["active"] = json::object();
-  for (const auto& [name, app] : (*state)->apps()) body["active"][name] = app.active_everywhere();
+  body["scopes"] = json::object();
+  for (const auto& [name, app] : (*state)->apps()) {
+    body["active"][name] = app.active_everywhere();
+    // What is active where, for who would take the first for everything.
+    if (app.active.size() < 2) continue;
+    for (const auto& one : app.active) {
+      body["scopes"][name].push_back({{"release", one.release}, {"to", one.to.text()}});
+    }
+  }
   return reply(body);
 }
 
@@ -309,6 +317,16 @@ admin_response cluster_api::cluster_status(const admin_request& asked) const {
   } else {
     body["reason"] = answer.error().reason;
     if (const auto hint = hint_of(answer.error().reason); !hint.empty()) body["hint"] = hint;
+  }
+  // The controller does not have what another acknowledged before it: that one does.
+  if (parts_.host != nullptr) {
+    const auto own = parts_.way.query(std::string(cluster::agent::own_aside_query), wait_of(asked));
+    const json aside = own ? json::parse(own->text, nullptr, false) : json();
+    json& all = body["aside"];
+    if (!all.is_array()) all = json::array();
+    for (const json& one : aside) {
+      if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(one);
+    }
   }
   body["members"] = json::array();
   for (const auto& [name, member] : (*state)->members()) {

@@ -48,7 +48,10 @@ std::string push_folder(cluster_way& way, const net::cluster_push& what,
 
   app_contents contents;
   const auto files = read_app(what.path, contents);
-  if (!files) return failed("check_failed", files.error().reason);
+  if (!files) {
+    const diagnostic& why = files.error();
+    return failed("check_failed", (why.file.empty() ? "" : why.file + ": ") + why.reason);
+  }
   std::string manifest = files->encode();
   body.manifest = files->id();
   body.manifest_bytes = manifest.size();

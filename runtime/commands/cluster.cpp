@@ -90,7 +90,7 @@ int promote(const shared_flags& flags, const std::string& name, bool is_sure) {
     }
     std::fputs(("This makes " + name + " the controller in place of " + before +
                 ". If that one is alive and only cut off, what it has acknowledged since is no part of "
-                "the history any more: it keeps it aside, and `troupe cluster status` lists it.\n"
+                "the history any more: it keeps it aside, and `troupe cluster status` on that node lists it.\n"
                 "Go on? [y/N] ")
                    .c_str(),
                stderr);

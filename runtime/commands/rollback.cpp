@@ -56,6 +56,20 @@ int on_all_nodes(node_call& node, const shared_flags& flags, const json& cluster
   const std::uint32_t serving = active.contains(app) ? active[app].get<std::uint32_t>() : 0;
   cluster::rollback_order body;
   if (to.empty()) {
+    if (const json scopes = cluster.value("scopes", json::object()); scopes.contains(app)) {
+      std::string what;
+      for (const json& one : scopes[app]) {
+        const auto where = one["to"].get<std::string>();
+        what += (what.empty() ? "" : ", ") + one["release"].dump() + " on " +
+                (where.empty() ? "all others" : where);
+      }
+      return refuse_with(flags.json, "conflict",
+                         {.reason = "several releases of " + app + " are active (" + what +
+                                    "), so there is no one before",
+                          .hint = "name the one to go back to: `troupe rollback N`, with --to for "
+                                  "some nodes only"},
+                         exit_refused);
+    }
     const auto before = release_before(node, flags.json, app, serving);
     if (!before) return before.error();
     body.release = *before;
@@ -94,7 +108,7 @@ int rollback_command(words arguments) {
   order_words wanted;
   auto flags = parse_words(
       {.name = "rollback",
-       .help = "Goes back to an older release: without N to the one that served before this one. "
+       .help = "Goes back to an older release: without N to the one that this one took the place of when it was pushed. "
                "At once if it is still warm, else it is loaded from the store. Of a cluster, on all "
                "nodes in the two steps of a push.",
        .examples = "  troupe rollback\n"

@@ -123,7 +123,7 @@ TEST(cluster_lua, an_app_pushes_a_folder_and_hears_how_each_node_did) {
   EXPECT_TRUE(has(second, "refused: release 1 is active, not 7") && has(second, "overtaken"))
       << second;
   const std::string none = push("/does/not/exist", "");
-  EXPECT_TRUE(has(none, "refused: no such file or folder\n check_failed")) << none;
+  EXPECT_TRUE(has(none, "refused: /does/not/exist: no such file or folder\n check_failed")) << none;
   const std::string wrong = client.get("/wrong").body;
   EXPECT_TRUE(has(wrong, "bad argument #1 to 'push' (table expected, got ")) << wrong;
   EXPECT_TRUE(has(wrong, "bad argument #1 to 'push' (a field `path` expected)")) << wrong;

@@ -271,6 +271,12 @@ TEST(cluster, labels_choose_who_gets_a_push) {
   EXPECT_EQ(some["nodes"].size(), 1u) << some;
   EXPECT_EQ(cluster.get("b"), "two\n");
   EXPECT_EQ(cluster.get("a"), "one\n");
+  // To go back without a word would take all of them to what none of them had before.
+  const finished back = cluster.ask({"rollback"});
+  EXPECT_EQ(back.status, 1) << back.out;
+  EXPECT_NE(back.err.find("several releases of default are active (1 on all others, 2 on zone=eu)"),
+            std::string::npos)
+      << back.err;
   ASSERT_EQ(cluster.ask({"push", cluster.app("three", "three")}).status, 0);
   for (const std::string name : {"a", "b", "c"}) EXPECT_EQ(cluster.get(name), "three\n");
 }

@@ -127,6 +127,9 @@ TEST_F(partition, both_sides_push_and_the_side_of_the_promoted_one_stays) {
   const json status = cluster.ask_json({"cluster", "status"}, 0, "a");
   EXPECT_EQ(status["controller"], "c") << status;
   EXPECT_EQ(status["epoch"], 2) << status;
+  std::set<std::string> aside;
+  for (const json& one : status["aside"]) aside.insert(one["kind"].get<std::string>());
+  EXPECT_TRUE(aside.contains("config") && aside.contains("release")) << status;
   for (const std::string name : {"a", "b", "c", "d"}) {
     EXPECT_EQ(cluster.ask({"config", "get", "side"}, name).out, "right\n") << name;
   }
