@@ -92,7 +92,7 @@ tl::expected<zmq_socket, refusal> lower_sockets::make(int type, const char* doma
 tl::expected<std::unique_ptr<lower_sockets>, refusal> lower_sockets::open(
     const zmq_context& context, const class zap& zap, options how, handlers then) {
   keep_freed_memory();
-  constexpr int attempts = 32;  // for two free ports that follow each other
+  constexpr int attempts = 256;  // for two free ports that follow each other, on a busy machine
   const bool any_port = how.listen.port == 0;
   for (int attempt = 1;; ++attempt) {
     std::unique_ptr<lower_sockets> made(new lower_sockets(context, zap, how, then));

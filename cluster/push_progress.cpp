@@ -378,8 +378,6 @@ progress push_progress::report(const membership& members, instant now) const {
     const bool is_left_behind =
         is_value_ && line.state == node_outcome::behind && pace_.is_behind(name);
     if (line.state != node_outcome::active && !is_left_behind) is_whole = false;
-    // What a canary did is undone by the abort.
-    if (is_aborted_ && line.state == node_outcome::active) line.state = node_outcome::ready;
     result.nodes.push_back(std::move(line));
   }
   for (const std::string& name : absent_) {

@@ -81,11 +81,11 @@ TEST(cluster_crash, a_node_that_is_killed_while_it_loads_a_push_comes_to_what_th
   EXPECT_EQ(state_of(said, "a")["state"], "active") << said;
   EXPECT_EQ(state_of(said, "c")["state"], "unreachable") << said;
   for (const std::string name : {"a", "b"}) EXPECT_EQ(cluster.get(name), "two\n") << name;
-  // The next push knows that it is gone, and `nodes` shows it as gone, behind, and since when; the
-  // others' releases come with their next beats.
+  // The next push knows that it is gone, and `nodes` shows it as gone, behind, and since when.
   const json pushed = cluster.ask_json({"push", cluster.app("three", "three")});
   EXPECT_EQ(pushed["state"], "active") << pushed;
-  EXPECT_EQ(pushed["nodes"].size(), 2u) << pushed;
+  EXPECT_EQ(pushed["nodes"].size(), 3u) << pushed;
+  EXPECT_EQ(state_of(pushed, "c")["state"], "unreachable") << pushed;
   const json gone = cluster.shown("c");
   EXPECT_EQ(gone["live"], false) << gone;
   EXPECT_GT(gone["behind"], 0) << gone;
@@ -171,7 +171,8 @@ TEST(cluster_crash, two_who_are_promoted_at_once_end_as_one_controller) {
     EXPECT_EQ(shown["role"], name == leader ? "controller" : "node") << shown;
   }
   const json pushed = cluster.ask_json({"push", cluster.app("two", "two")}, 0, "d");
-  EXPECT_EQ(pushed["nodes"].size(), 3u) << pushed;
+  EXPECT_EQ(pushed["nodes"].size(), 4u) << pushed;
+  EXPECT_EQ(state_of(pushed, "a")["state"], "unreachable") << pushed;
   for (const std::string name : {"b", "c", "d"}) EXPECT_TRUE(serves(cluster, name, "two")) << name;
   // The first one comes back and follows whoever it is.
   cluster.start("a", {"--join", b, "--join", c});

@@ -191,6 +191,7 @@ TEST(cluster_without_controller, orders_fail_soon_and_say_what_to_do) {
   ASSERT_EQ(cluster.ask({"push", cluster.app("two", "two")}).status, 0);
   ASSERT_TRUE(test_cluster::comes_true(
       [&] { return cluster.ask_json({"releases"}, 0, "b")[0]["state"] == "active"; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'500));  // b has heard a beacon
   EXPECT_EQ(cluster.stop("a", SIGKILL), 128 + SIGKILL);
   const std::string app = cluster.app("three", "three");
   const auto begun = std::chrono::steady_clock::now();

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "tests/support/gated_app.hpp"
@@ -51,6 +52,15 @@ class relays : public ::testing::Test {
       if (each["name"] == node) return each["state"].get<std::string>();
     }
     return {};
+  }
+
+  /// Those on which it is active.
+  [[nodiscard]] static std::set<std::string> reached(const json& order) {
+    std::set<std::string> result;
+    for (const json& each : order["nodes"]) {
+      if (each["state"] == "active") result.insert(each["name"].get<std::string>());
+    }
+    return result;
   }
 
   const free_port r_ports{2};
@@ -123,7 +133,8 @@ TEST_F(relays, whose_relay_is_killed_in_the_middle_of_a_push_goes_to_another_or_
   EXPECT_EQ(cluster->shown("r")["live"], false);
   // All goes on without it.
   const json pushed = cluster->ask_json({"push", cluster->app("three", "three")}, 0, "d");
-  EXPECT_EQ(pushed["nodes"].size(), 4u) << pushed;
+  EXPECT_EQ(pushed["nodes"].size(), 5u) << pushed;
+  EXPECT_EQ(reached(pushed), (std::set<std::string>{"a", "c", "d", "s"})) << pushed;
   EXPECT_TRUE(serves("c", "three"));
   cluster->start("r", {"--relay", "--listen", r});
   wait_for(5);
@@ -153,7 +164,8 @@ TEST_F(relays, one_that_stands_still_holds_back_those_below_it_until_they_go_els
   wait_for(4);
   EXPECT_EQ(cluster->shown("r")["live"], false) << cluster->shown("r");
   const json pushed = cluster->ask_json({"push", cluster->app("two", "two")});
-  EXPECT_EQ(pushed["nodes"].size(), 4u) << pushed;
+  EXPECT_EQ(pushed["nodes"].size(), 5u) << pushed;
+  EXPECT_EQ(reached(pushed), (std::set<std::string>{"a", "c", "d", "s"})) << pushed;
   EXPECT_TRUE(serves("c", "two"));
   EXPECT_EQ(cluster->get("d"), "two\n");
   // What it had in its queues is old news by now, for itself and for those below.
