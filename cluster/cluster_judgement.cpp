@@ -348,7 +348,8 @@ cluster_state::judged cluster_state::judge_body(const signed_order& signed_one, 
   const auto found = members_.find(body.node);
   if (found == members_.end()) {
     return refuse(refusal_errc::missing,
-                  "there is no member \"" + body.node + "\" that others could link to");
+                  "there is no member \"" + body.node +
+                      "\" that others could link to: start it with --controller --listen HOST:PORT");
   }
   const member_info& who = found->second;
   // Nobody would find it, and so no other controller could be made of this history either.

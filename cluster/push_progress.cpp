@@ -150,7 +150,7 @@ selector push_progress::canaries(const membership& members, instant now) const {
   }
   std::sort(first_percent.begin(), first_percent.end());
   const std::size_t all = first_percent.size();
-  const std::size_t wanted = std::clamp<std::size_t>((all * policy_.canary_percent + 99) / 100, 1,
+  const std::size_t wanted = std::clamp<std::size_t>((all * policy_.canary_percent + 50) / 100, 1,
                                                      std::max<std::size_t>(all, 2) - 1);
   result.percent = std::max(1u, to_.percent * policy_.canary_percent / 100);
   std::size_t off = std::numeric_limits<std::size_t>::max();

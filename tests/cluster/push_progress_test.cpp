@@ -109,7 +109,7 @@ TEST(push_progress, a_canary_has_as_many_nodes_as_were_asked_for) {
   };
   for (int i = 0; i < 20; ++i) {
     EXPECT_EQ(canaries(2, 1), 1U);
-    EXPECT_LE(canaries(3, 34), 2U);
+    EXPECT_LE(canaries(3, 34), 2U);  // one, but for two of one percentage
     EXPECT_NEAR(static_cast<double>(canaries(5, 20)), 1, 1);
     EXPECT_LT(canaries(4, 99), 4U);
     EXPECT_NEAR(static_cast<double>(canaries(100, 20)), 20, 4);
