@@ -120,8 +120,7 @@ tl::expected<std::vector<signed_order>, refusal> agent_core::leading_orders(
     const cluster_state& state, std::uint64_t epoch) const {
   std::vector<signed_order> result;
   const auto found = state.members().find(how_.name);
-  if (found == state.members().end() || found->second.curve != keys_.links.public_key ||
-      found->second.address.empty()) {
+  if (found == state.members().end() || found->second.curve != keys_.links.public_key) {
     auto member = keys_.membership(how_.name, address_, true);
     if (!member) {
       return refuse(refusal_errc::denied,

@@ -31,12 +31,18 @@ blob_fetcher::blob_fetcher(options how, blob_source& blobs) : how_(std::move(how
 void blob_fetcher::peers(std::vector<peer_id> all) {
   if (all.empty()) all.emplace_back();
   if (all == peers_) return;
-  peers_ = std::move(all);
-  first_peer_ = 0;
+  const auto before = std::exchange(peers_, std::move(all));
+  const auto place_of = [this](const peer_id& who) {
+    return static_cast<std::size_t>(std::find(peers_.begin(), peers_.end(), who) - peers_.begin());
+  };
+  first_peer_ = place_of(before[first_peer_]) % peers_.size();
   for (auto& [name, what] : wanted_) {
-    what.peer = 0;
     what.gone = 0;
     what.silences = 0;
+    // What came of one that is still there is a beginning.
+    const std::size_t place = place_of(before[what.peer]);
+    if (place == peers_.size()) what.compressed.clear();
+    what.peer = place % peers_.size();
   }
 }
 

@@ -345,20 +345,12 @@ cluster_state::judged cluster_state::judge_body(const signed_order& signed_one, 
     return conflict("epoch " + std::to_string(body.epoch) + " does not follow epoch " +
                     std::to_string(at_.epoch));
   }
+  if (!has_keys()) return {};
   const auto found = members_.find(body.node);
   if (found == members_.end()) {
-    return refuse(refusal_errc::missing,
-                  "there is no member \"" + body.node +
-                      "\" that others could link to: start it with --controller --listen HOST:PORT");
+    return refuse(refusal_errc::missing, "there is no member \"" + body.node + '"');
   }
   const member_info& who = found->second;
-  // Nobody would find it, and so no other controller could be made of this history either.
-  if (who.address.empty()) {
-    return conflict('"' + body.node +
-                    "\" has no address that others could link to: start it with --controller "
-                    "--listen HOST:PORT");
-  }
-  if (!has_keys()) return {};
   if (!(who.may_lead && signed_one.signer == who.signing)) {
     if (auto fine = needs(signed_one, key_role::admin); !fine) return fine;
   }

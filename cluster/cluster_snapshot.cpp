@@ -12,7 +12,7 @@
 namespace troupe::cluster {
 namespace {
 
-constexpr unsigned form = 1;
+constexpr unsigned form = 2;
 constexpr std::size_t max_list = 65'536;
 
 template <class Body>

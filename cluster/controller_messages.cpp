@@ -61,7 +61,7 @@ void controller::impl::on_acks(const peer_id& from, const acknowledgements& what
     if (!push->second.progress.acknowledge(ack, clock)) continue;
     push->second.is_news = true;
     if (ack.step != ack_step::refused) {
-      members.acknowledged(ack.node, push->second.progress.present().after());
+      members.acknowledged(ack.node, push->second.progress.reached());
     }
     if (ack.step == ack_step::active) {
       members.serves(ack.node, push->second.progress.app(), push->second.progress.release());

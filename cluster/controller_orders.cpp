@@ -102,8 +102,19 @@ void controller::impl::take(const signed_order& what, teller tell, instant now) 
     if (stays_refused(*decoded, judged.error())) answered.keep(refused_order(id, judged.error()));
     return refuse(judged.error());
   }
-  if (std::holds_alternative<promote_order>(decoded->body) && !how.no_promotion.empty()) {
-    return refuse({.errc = refusal_errc::conflict, .reason = how.no_promotion});
+  if (const auto* promote = std::get_if<promote_order>(&decoded->body)) {
+    if (!how.no_promotion.empty()) {
+      return refuse({.errc = refusal_errc::conflict, .reason = how.no_promotion});
+    }
+    // Nobody would find it, and this node would lead no more. One that takes over when there is no
+    // controller says its address itself.
+    const auto heir = state.members().find(promote->node);
+    if (heir == state.members().end() || heir->second.address.empty()) {
+      return refuse({.errc = refusal_errc::conflict,
+                     .reason = "there is no member \"" + promote->node +
+                               "\" that others could link to: start it with --controller --listen "
+                               "HOST:PORT"});
+    }
   }
   if (auto lacking = lacks(*decoded)) {
     if (lacking->errc != refusal_errc::missing) return refuse(*lacking);

@@ -335,11 +335,13 @@ void follower::on_link(bool up, instant now, std::chrono::milliseconds took) {
 
 void follower::on_announced(std::string_view topic, message what, instant now) {
   impl& self = *impl_;
+  // Each by its own topic: what comes by another was not said by who is above.
   if (auto* change = std::get_if<announcement>(&what)) {
-    self.on_announcement(std::move(*change), now);
+    if (topic == topic_changes) self.on_announcement(std::move(*change), now);
   } else if (const auto* sign = std::get_if<beacon>(&what)) {
-    self.on_beacon(*sign, now);
+    if (topic == topic_beacons) self.on_beacon(*sign, now);
   } else if (std::holds_alternative<welcome>(what)) {
+    if (!topic.starts_with(topic_node_prefix)) return;
     self.is_proven = true;
     self.look_after(now);
   } else if (const auto* own = std::get_if<topic_message>(&what)) {

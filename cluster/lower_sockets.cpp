@@ -178,7 +178,7 @@ void lower_sockets::bind_announcements_later(instant now) {
 // ---- what we say
 
 void lower_sockets::announce(std::string_view topic, const message& what) {
-  if (!announcements_.is_open()) {
+  if (!announcements_.is_open() || topic.find(topic_end) != std::string_view::npos) {
     ++count_.lost;
     return;
   }
@@ -323,6 +323,12 @@ void lower_sockets::on_subscription(const zmq_received& got, instant now) {
   }
   std::string_view topic = std::string_view(got.frames[0]).substr(1);
   if (!topic.empty() && topic.back() == topic_end) topic.remove_suffix(1);
+  // What is announced to one topic would else be a message of the subscriber's making to another.
+  if (topic.find(topic_end) != std::string_view::npos) {
+    ++count_.garbage;
+    strangers_.line("no subscription: " + printable(got.frames[0]), now);
+    return;
+  }
   if (got.frames[0][0] == 0) {
     if (then_.on_unsubscribed) then_.on_unsubscribed(topic, now);
     return;

@@ -57,6 +57,10 @@ void fields(Wire& wire, Blob& blob) {
 template <class Wire, like<topic_message> Topic>
 void topic_fields(Wire& wire, Topic& what) {
   wire.text("topic", what.topic, topic_message::max_topic_bytes);
+  // It ends the topic of a frame: what came behind it would be taken for a message.
+  if constexpr (Wire::reads) {
+    if (what.topic.find('\0') != std::string::npos) wire.fail("topic");
+  }
   wire.text("from", what.from, max_name);
   wire.bytes("payload", what.payload, topic_message::max_payload_bytes);
 }

@@ -51,6 +51,7 @@ push_progress::push_progress(const order& what, const change& in, bool is_two_st
 
 void push_progress::begin(const change& what, instant now) {
   present_ = what;
+  reached_ = what.after();
   due_ = static_cast<std::size_t>(
       std::count_if(nodes_.begin(), nodes_.end(), [](const auto& one) { return one.second.is_due; }));
   has_repeated_ = false;
@@ -139,7 +140,7 @@ std::string push_progress::first_refusal() const {
 }
 
 /// The share whose live nodes are closest in number to what was asked for: a hash of few names may
-/// have none of them below a percentage, or all. One at least, and one at least is left.
+/// have none of them below a percentage, or all. One at least; and not all, if their hashes differ.
 selector push_progress::canaries(const membership& members, instant now) const {
   selector result = to_;
   // The same salt as the push's own share: a part of it.
@@ -213,7 +214,14 @@ push_progress::decision push_progress::decide_prepare(const membership& members,
     if (policy_.canary_percent == 0 || policy_.canary_percent >= 100) {
       return {verdict::activate_all, {}, to_};
     }
-    return {verdict::activate_canary, {}, canaries(members, now)};
+    selector some = canaries(members, now);
+    if (some == to_) {
+      abort_error_ = "canary_failed";
+      return {verdict::abort,
+              "no smaller share of " + to_.text() + " has a node: push without --canary, or to more",
+              {}};
+    }
+    return {verdict::activate_canary, {}, std::move(some)};
   }
   if (!is_over) return {};
   std::string late;
@@ -275,6 +283,7 @@ void push_progress::activated(const change& by, const selector& to, const member
     if (one.is_due && one.state == node_outcome::refused) one.state = node_outcome::waiting;
   }
   begin(by, now);
+  if (ready_left_ == 0) one_ready_less(now);
 }
 
 void push_progress::aborted(std::string reason) {
@@ -292,6 +301,7 @@ bool push_progress::acknowledge(const acknowledgement& ack, instant now) {
   if (found == nodes_.end() || !found->second.is_due) return false;
   node& one = found->second;
   if (one.state == node_outcome::refused && ack.step == ack_step::refused) return false;
+  const bool was_ready = one.state == node_outcome::ready;
   if (ack.step == ack_step::refused) {
     one.state = node_outcome::refused;
     one.reason = ack.reason;
@@ -301,6 +311,7 @@ bool push_progress::acknowledge(const acknowledgement& ack, instant now) {
       one.is_due = false;
       --due_;
     }
+    if (was_ready) one_ready_less(now);
     return true;
   }
   const ack_step expected = step_ == step::preparing  ? ack_step::ready
@@ -325,15 +336,18 @@ bool push_progress::acknowledge(const acknowledgement& ack, instant now) {
     one.state = node_outcome::ready;
     one.prepared_ms = ms_since_begin(now);
   } else {
-    // Who was content with a share of them does not wait long for those that were not ready.
-    const bool is_last_ready = one.state == node_outcome::ready && --ready_left_ == 0;
-    if (is_last_ready && step_ == step::activating && policy_.require_percent < 100) {
-      step_ends_ = std::min(step_ends_, now + wait_for_late);
-    }
     one.state = node_outcome::active;
     one.active_ms = ms_since_begin(now);
+    if (was_ready) one_ready_less(now);
   }
   return true;
+}
+
+/// Who was content with a share of them does not wait long for those that were not ready.
+void push_progress::one_ready_less(instant now) {
+  if (ready_left_ > 0) --ready_left_;
+  if (ready_left_ != 0 || step_ != step::activating || policy_.require_percent >= 100) return;
+  step_ends_ = std::min(step_ends_, now + wait_for_late);
 }
 
 void push_progress::heard(const node_report& report, instant now) {
@@ -385,7 +399,7 @@ progress push_progress::report(const membership& members, instant now) const {
     line.name = name;
     // One that has come back catches up.
     line.state = members.is_live(name, now) ? node_outcome::behind : node_outcome::unreachable;
-    line.reason = "was not heard when this began; takes it when it is back";
+    line.reason = "was not heard when this began";
     result.nodes.push_back(std::move(line));
   }
   if (is_aborted_) {

@@ -53,6 +53,8 @@ class push_progress {
   /// Nodes that have not answered the present change, when it is time to repeat it to them.
   [[nodiscard]] std::vector<std::string> to_repeat(instant now);
   [[nodiscard]] const change& present() const noexcept { return present_; }
+  /// Where who has acknowledged the present change is, at least.
+  [[nodiscard]] const position& reached() const noexcept { return reached_; }
   [[nodiscard]] instant next_tick() const;
 
   [[nodiscard]] step at() const noexcept { return step_; }
@@ -91,6 +93,7 @@ class push_progress {
   [[nodiscard]] selector canaries(const membership& members, instant now) const;
   [[nodiscard]] std::string first_refusal() const;
   void begin(const change& what, instant now);
+  void one_ready_less(instant now);
   [[nodiscard]] std::chrono::milliseconds before_repeat() const;
   [[nodiscard]] double ms_since_begin(instant now) const;
 
@@ -105,6 +108,7 @@ class push_progress {
   step step_;
   bool is_decided_ = false;  ///< What decide() said last is being done.
   change present_;
+  position reached_;
   std::map<std::string, node> nodes_;
   std::vector<std::string> absent_;  ///< Those that it is for and that nobody waits for.
   ack_pace& pace_;

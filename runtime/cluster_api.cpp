@@ -75,14 +75,10 @@ const cluster::release_info* find_release(const cluster::cluster_state& state,
   return found == of->releases.end() ? nullptr : &found->second;
 }
 
-/// Whether it never came to serve. One that was gone back to later is the parent of what came then.
-bool was_aborted(const cluster::cluster_state& state, const cluster::app_state& of,
-                 const cluster::release_info& release) {
-  const auto order = cluster::order::decode(release.ordered.bytes);
-  const auto* push = order ? state.outcome(order->id) : nullptr;
-  if (push == nullptr || push->step != cluster::push_step::aborted) return false;
-  return std::ranges::none_of(
-      of.releases, [&](const auto& each) { return each.second.parent == release.number; });
+/// Whether it never came to serve.
+bool was_aborted(const cluster::app_state& of, const cluster::release_info& release) {
+  const bool is_under_way = of.under_way && of.under_way->release == release.number;
+  return !release.was_active && !is_under_way;
 }
 
 // Values of a key, by age: cluster_state::config_of() sees the same.
@@ -399,7 +395,7 @@ admin_response cluster_api::list_releases(const admin_request& asked) const {
       }
     }
     one["exchanges"] = 0;
-    if (one["state"] == "stored" && was_aborted(**state, *of, release)) one["state"] = "aborted";
+    if (one["state"] == "stored" && was_aborted(*of, release)) one["state"] = "aborted";
     for (const live_release& live : living) {
       if (live.number != static_cast<int>(release.number)) continue;
       one["exchanges"] = live.exchanges;

@@ -107,6 +107,7 @@ class link_way final : public cluster_way {
         if (deadline_ && clock::now() > *deadline_) break;
         if (!is_taken && clock::now() > begun + order_patience) {
           cluster::progress no;
+          if (const auto decoded = cluster::order::decode(what.bytes)) no.id = decoded->id;
           no.done = true;
           no.error = "no_answer";
           no.reason = "the node gave no answer in time; what was ordered may be done or not";

@@ -410,6 +410,29 @@ TEST_F(agents, another_node_is_promoted_while_the_controller_lives) {
   EXPECT_TRUE(everywhere(1));
 }
 
+TEST_F(agents, a_node_that_bound_no_address_may_lead_when_it_is_started_with_one) {
+  start_all();
+  ASSERT_EQ(push(*all[1], "one").state, "active");
+  ASSERT_TRUE(everywhere(1));
+  // Not without: nobody would find it.
+  EXPECT_NE(all[1]->order(sign(promote_order{"b", 2})).error, "");
+  EXPECT_EQ((*all[0])->stands().controller, "a");
+  all[0]->stop();
+  all[1]->stop();
+  all[1]->how().listen = own_address();
+  all[1]->how().is_controller = true;
+  start(1);
+  const progress done = all[1]->order(sign(promote_order{"b", 2}));
+  EXPECT_EQ(done.error, "") << done.reason;
+  EXPECT_TRUE(eventually([&] { return (*all[1])->stands().controller == "b"; }));
+  EXPECT_TRUE(eventually([&] {
+    const auto& members = (*all[1])->state()->members();
+    return members.contains("b") && members.at("b").address == (*all[1])->address();
+  }));
+  EXPECT_EQ(push(*all[1], "two").error, "");
+  all.erase(all.begin());
+}
+
 TEST_F(agents, another_node_takes_over_from_a_controller_that_is_gone_and_it_steps_down) {
   start_all();
   test_agent& next = add("e", &people, {.listen = own_address(), .join = {(*all[0])->address()}});

@@ -214,7 +214,7 @@ TEST(cluster_snapshot, another_form_is_refused_by_name) {
   const auto back = cluster_state::decode(bytes, {});
   ASSERT_FALSE(back);
   EXPECT_EQ(back.error().errc, refusal_errc::unsupported);
-  EXPECT_EQ(back.error().reason, "a snapshot of form 7; this troupe knows 1");
+  EXPECT_EQ(back.error().reason, "a snapshot of form 7; this troupe knows 2");
 }
 
 }  // namespace

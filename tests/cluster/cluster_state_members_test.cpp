@@ -32,21 +32,6 @@ TEST(cluster_state, who_may_promote) {
   EXPECT_EQ(h.state.at().epoch, 5u);
 }
 
-TEST(cluster_state, nobody_is_promoted_that_others_could_not_link_to) {
-  for (const bool with_keys : {false, true}) {
-    history h(with_keys);
-    h.begin();
-    member_order plain = h.member("b", true);
-    plain.address.clear();
-    h.take(plain, h.admin, "");
-    expect_refused(h.try_take(promote_order{.node = "b", .epoch = 2}, h.admin, ""),
-                   refusal_errc::conflict, "start it with --controller --listen");
-    expect_refused(h.try_take(promote_order{.node = "nobody", .epoch = 2}, h.admin, ""),
-                   refusal_errc::missing, "there is no member \"nobody\"");
-    EXPECT_EQ(h.state.controller(), "a");
-  }
-}
-
 TEST(cluster_state, a_token_makes_one_node_a_member) {
   history h;
   h.begin();

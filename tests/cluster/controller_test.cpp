@@ -75,5 +75,37 @@ TEST(controller, who_orders_hears_each_second_that_the_order_is_not_in_the_log_y
   EXPECT_EQ(heard.size(), 4U);
 }
 
+TEST(controller, promotes_nobody_that_others_could_not_link_to) {
+  for (const bool with_keys : {false, true}) {
+    history h(with_keys);
+    memory_log log;
+    memory_blobs blobs;
+    nobody below;
+    controller::options how{.name = "a", .root = h.root(), .wall_clock = [&h] { return h.now; }};
+    if (with_keys) how.key = h.node_key("a");
+    controller one(std::move(how), log, blobs, below);
+    const instant begun{1h};
+    member_order plain = h.member("b", true);
+    plain.address.clear();
+    ASSERT_TRUE(
+        one.start(begun, {h.sign(h.make(h.member("a", true), ""), h.admin),
+                          h.sign(h.make(promote_order{.node = "a", .epoch = 1}, ""), h.admin),
+                          h.sign(h.make(plain, ""), h.admin)}));
+    for (const char* name : {"b", "nobody"}) {
+      std::optional<progress> last;
+      one.submit(h.sign(h.make(promote_order{.node = name, .epoch = 2}, ""), h.admin),
+                 [&](const progress& news) { last = news; }, begun);
+      ASSERT_TRUE(last && last->done) << name;
+      EXPECT_NE(last->error, "") << name;
+      EXPECT_EQ(one.state().controller(), "a") << name;
+      if (name[0] == 'b') {
+        EXPECT_NE(last->reason.find("start it with --controller --listen"), std::string::npos)
+            << last->reason;
+      }
+    }
+    EXPECT_FALSE(one.has_lost());
+  }
+}
+
 }  // namespace
 }  // namespace troupe::cluster

@@ -195,10 +195,13 @@ TEST(links_attack, garbage_on_the_announcement_socket_is_no_subscription) {
   rude.socket.send("\x01t/mine");
   ASSERT_TRUE(below.seen.wait("subscribed t/mine"));
   rude.socket.send("\x02what");
+  // What is announced to a subscription would have the rest of it as a message.
+  rude.socket.send(std::string("\x01node/a\0forged", 14));
   rude.socket.send_all({"\x05more", "frames"});
   rude.socket.send("\x01t/last");
   ASSERT_TRUE(below.seen.wait("subscribed t/last"));
-  EXPECT_GE(below.count().garbage, 1U);
+  EXPECT_GE(below.count().garbage, 2U);
+  EXPECT_EQ(below.seen.count("subscribed " + std::string("node/a\0forged", 13)), 0);
   below.announce("c", "news");
   EXPECT_TRUE(good.end->seen.wait("c news"));
 }

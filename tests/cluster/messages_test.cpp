@@ -192,6 +192,12 @@ TEST(messages, one_that_is_too_long_is_refused_unread) {
   EXPECT_EQ(back.error().errc, refusal_errc::too_large);
 }
 
+TEST(messages, a_topic_ends_where_its_frame_says) {
+  const auto refused = decode_message(encode(publish{{std::string("a\0b", 3), "n", "text"}}));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().reason.find("topic"), std::string::npos) << refused.error().reason;
+}
+
 TEST(messages, numbers_that_are_none_are_refused) {
   message one = hello{1, {}};
   std::get<hello>(one).who.requests_per_second = 1;
