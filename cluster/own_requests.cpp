@@ -165,7 +165,7 @@ void own_requests::tick(instant now) {
   for (request& one : late) {
     fail(one, "no_controller",
          "no controller has answered within " + std::to_string(one.patience.count() / 1000) +
-             " s; what was ordered may have been done or not: ask again with the same id");
+             " s; " + std::string(may_be_done_words));
   }
 }
 

@@ -20,6 +20,9 @@
 
 namespace troupe::cluster {
 
+/// How a reason ends when an order was under way and nobody says how it went.
+inline constexpr std::string_view may_be_done_words = "what was ordered may be done or not";
+
 class own_requests {
  public:
   using on_progress = std::function<void(const progress&)>;

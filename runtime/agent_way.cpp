@@ -166,7 +166,7 @@ void agent_way::submit(const cluster::signed_order& what, const on_progress& on,
     if (next) is_taken = true;
     // One that was taken is in a history, whose next controller goes on with it.
     if (const auto lost = needs_one && !is_taken ? watch.lost() : std::nullopt) {
-      return give_up(lost->reason + "; what was ordered may be done or not");
+      return give_up(lost->reason + "; " + std::string(cluster::may_be_done_words));
     }
     if (!on(next ? &*next : nullptr) || (next && next->done)) return;
   }

@@ -11,6 +11,7 @@
 
 #include "cluster/cluster_state.hpp"
 #include "cluster/messages.hpp"
+#include "cluster/own_requests.hpp"
 #include "cluster/refusal.hpp"
 
 #include <tl/expected.hpp>

@@ -110,7 +110,7 @@ class link_way final : public cluster_way {
           if (const auto decoded = cluster::order::decode(what.bytes)) no.id = decoded->id;
           no.done = true;
           no.error = "no_answer";
-          no.reason = "the node gave no answer in time; what was ordered may be done or not";
+          no.reason = "the node gave no answer in time; " + std::string(cluster::may_be_done_words);
           on(&no);
           break;
         }

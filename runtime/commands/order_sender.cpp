@@ -273,6 +273,10 @@ order_sender::ended order_sender::send_signed(const cluster::signed_order& seale
 
 std::string order_sender::hint_for(const cluster::signed_order& sealed, const std::string& error,
                                    const std::string& reason) const {
+  if (reason.ends_with(cluster::may_be_done_words)) {
+    const auto what = cluster::order::decode(sealed.bytes);
+    return what ? "`troupe push --outcome " + cluster::text(what->id) + "` says how it went" : std::string();
+  }
   if (error == "no_controller" && reason.starts_with(no_controller_words)) {
     return std::string(no_controller_hint);
   }

@@ -56,6 +56,9 @@ TEST(cluster_crash, a_push_whose_controller_is_killed_before_it_activates_is_abo
   const json said = json::parse(push.out(), nullptr, false);
   EXPECT_TRUE(status == 4 || (status == 1 && said["state"] == "aborted"))
       << status << push.out() << push.err();
+  // Who gave up is told how to ask.
+  const bool is_told = push.err().find("troupe push --outcome ") != std::string::npos;
+  EXPECT_EQ(is_told, status == 4) << push.err();
   for (const std::string name : {"a", "b", "c"}) EXPECT_TRUE(serves(cluster, name, "one")) << name;
   ASSERT_TRUE(said.contains("id")) << push.out() << push.err();
   const json outcome =
