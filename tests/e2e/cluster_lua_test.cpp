@@ -19,15 +19,9 @@ bool has(const std::string& text, const std::string& what) {
   return text.find(what) != std::string::npos;
 }
 
-void wait_for(const test_cluster& cluster, std::size_t count) {
-  ASSERT_TRUE(test_cluster::comes_true([&] {
-    const json all = json::parse(cluster.ask({"nodes", "--json"}).out, nullptr, false);
-    if (!all.is_array() || all.size() != count) return false;
-    for (const json& each : all) {
-      if (each["live"] != true || each["behind"] != 0) return false;
-    }
-    return true;
-  })) << cluster.ask({"nodes"}).out;
+void wait_for(const test_cluster& cluster, std::size_t live) {
+  ASSERT_TRUE(test_cluster::comes_true([&] { return cluster.is_level(live); }))
+      << cluster.ask({"nodes"}).out;
 }
 
 /// Its `/told` has a line for each call: `a+1 b-1`, names with what is live and which release runs.
